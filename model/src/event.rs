@@ -1,0 +1,265 @@
+//! What the tracer saw, decoded. One variant per record kind of `events.h`.
+
+use std::net::SocketAddr;
+
+use crate::{SocketCookie, Timestamp};
+
+/// One observation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When the record was made (ns, CLOCK_MONOTONIC): the exit time of a call unless the body says otherwise.
+    pub time: Timestamp,
+    /// The CPU it was made on.
+    pub cpu: u32,
+    /// What was seen.
+    pub body: Body,
+}
+
+/// The kinds of observation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A TCP socket of a traced process is established, or was found so.
+    Socket(Socket),
+    /// Bytes were written to a socket.
+    Send(Send),
+    /// Bytes were read from a socket.
+    Recv(Recv),
+    /// A data segment arrived at a socket.
+    Arrive(Arrive),
+    /// A segment was sent again.
+    Retransmit(Retransmit),
+    /// A socket is gone.
+    Close(Close),
+    /// An application's or PostgreSQL's own probe fired.
+    Usdt(Usdt),
+    /// A traced process was found, forked, or exited.
+    Process(Process),
+    /// Events that could not be delivered.
+    Loss(Loss),
+    /// Events that were left out on purpose.
+    Filtered(Filtered),
+}
+
+/// How a socket came to be traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketRole {
+    /// A traced process connected it.
+    Connect,
+    /// A traced listener accepted it.
+    Accept,
+    /// It was open when tracing began; which end called is not known.
+    Found,
+}
+
+/// What one end of a connection speaks, judged by content and kept for the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Neither of the others, or not seen yet.
+    #[default]
+    Unknown,
+    /// HTTP/1.
+    Http,
+    /// PostgreSQL, the client's end.
+    PostgresFrontend,
+    /// PostgreSQL, the server's end.
+    PostgresBackend,
+}
+
+/// A TCP socket of a traced process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Socket {
+    /// Identity.
+    pub cookie: SocketCookie,
+    /// When the SYN was sent or received; 0 where not seen.
+    pub start: Timestamp,
+    /// Process that owns it; 0 where the kernel's context does not tell (accepted in softirq).
+    pub pid: u32,
+    /// How it came to be traced.
+    pub role: SocketRole,
+    /// This end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Next sequence number to be written.
+    pub send_seq: u32,
+    /// Next sequence number to be read.
+    pub recv_seq: u32,
+    /// Network namespace (inode number).
+    pub netns: u32,
+}
+
+/// Bytes `[seq, seq + len)` written in one call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Send {
+    /// Socket.
+    pub cookie: SocketCookie,
+    /// Entry of the call; the event's time is its exit.
+    pub start: Timestamp,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// First sequence number of the range.
+    pub seq: u32,
+    /// Bytes accepted by the socket, over 0.
+    pub len: u32,
+    /// What this end of the connection speaks.
+    pub protocol: Protocol,
+    /// First bytes of the range, scrubbed, byte for byte at their offsets; may be empty (`sendfile`).
+    pub head: Vec<u8>,
+    /// Last bytes of the range, up to 16, where the head does not hold them.
+    pub tail: Vec<u8>,
+}
+
+/// Bytes `[seq, seq + len)` read in one call; `len` 0 is the end of the stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recv {
+    /// Socket.
+    pub cookie: SocketCookie,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// First sequence number of the range.
+    pub seq: u32,
+    /// Bytes taken.
+    pub len: u32,
+}
+
+/// A data segment `[seq, end_seq)` arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrive {
+    /// Receiving socket.
+    pub cookie: SocketCookie,
+    /// First sequence number.
+    pub seq: u32,
+    /// One past the last.
+    pub end_seq: u32,
+    /// What the receiver expected next when it came: a segment that ends at or before this is spurious.
+    pub rcv_nxt: u32,
+    /// The socket was in its reader's hands: the true arrival is earlier, by up to the reader's call.
+    pub late: bool,
+}
+
+/// Bytes `[seq, end_seq)` were sent again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retransmit {
+    /// Sending socket.
+    pub cookie: SocketCookie,
+    /// First sequence number.
+    pub seq: u32,
+    /// One past the last.
+    pub end_seq: u32,
+}
+
+/// A socket is gone, with the kernel's own totals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Close {
+    /// Socket.
+    pub cookie: SocketCookie,
+    /// `tcpi_bytes_sent`.
+    pub bytes_sent: u64,
+    /// `tcpi_bytes_retrans`.
+    pub bytes_retrans: u64,
+    /// `tcpi_bytes_received`.
+    pub bytes_received: u64,
+    /// `tcpi_total_retrans`, segments.
+    pub total_retrans: u32,
+}
+
+/// The probes we attach to, one per `ts_probe` of `events.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are the probes' own")]
+pub enum Probe {
+    RequestStart,
+    RequestEnd,
+    DbAcquireStart,
+    DbAcquireEnd,
+    DbQueryStart,
+    DbQueryEnd,
+    CacheHit,
+    CacheMiss,
+    FileIoStart,
+    FileIoEnd,
+    SpanStart,
+    SpanEnd,
+    PgParseStart,
+    PgParseDone,
+    PgRewriteStart,
+    PgRewriteDone,
+    PgPlanStart,
+    PgPlanDone,
+    PgExecuteStart,
+    PgExecuteDone,
+    PgStatementStatus,
+    PgTransactionStart,
+    PgTransactionCommit,
+    PgTransactionAbort,
+    PgLockWaitStart,
+    PgLockWaitDone,
+}
+
+/// A user-space probe fired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Usdt {
+    /// Which.
+    pub probe: Probe,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Its integer arguments in order; a string argument's slot holds its address, of no use.
+    pub args: [u64; 6],
+    /// Its string arguments in order, scrubbed.
+    pub text: [String; 2],
+}
+
+/// What happened to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProcessChange {
+    /// It was there when tracing began.
+    Found,
+    /// A traced process forked it.
+    Fork,
+    /// It ended.
+    Exit,
+}
+
+/// A traced process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Process {
+    /// What happened.
+    pub change: ProcessChange,
+    /// Process id.
+    pub pid: u32,
+    /// Parent's process id; 0 for `Found` and `Exit`.
+    pub parent: u32,
+    /// Index of the traced service in the recording's header (a child has its parent's).
+    pub service: u32,
+    /// Process name.
+    pub comm: String,
+}
+
+/// Events that one program could not deliver on one CPU.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loss {
+    /// Program, as in the recording's header.
+    pub program: u32,
+    /// CPU they were lost on.
+    pub on_cpu: u32,
+    /// How many, since the last such record.
+    pub count: u64,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The last of them.
+    pub last: Timestamp,
+}
+
+/// Events left out on purpose, since the last such record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filtered {
+    /// Reason, as in the recording's header.
+    pub reason: u32,
+    /// How many.
+    pub count: u64,
+}

@@ -1,0 +1,68 @@
+//! Why a span hangs where it hangs.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::SpanId;
+
+/// The observation that joins a span to its parent, with the id that was observed.
+///
+/// Every kind is a fact from the recording, never a statistical guess.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "lowercase")]
+pub enum Evidence {
+    /// The same bytes seen at both ends: `sender cookie>receiver cookie:lo-hi` (TCP sequence numbers).
+    Seq(String),
+    /// The same request id in both messages' heads.
+    Header(String),
+    /// The same request id in an application probe.
+    Probe(String),
+    /// The same thread, between the poll's first and last event: `thread id@ns`.
+    Poll(String),
+    /// The same task (spawned work that carries the request).
+    Task(String),
+    /// The PostgreSQL backend process that held the query: `process id`.
+    Backend(String),
+}
+
+impl Evidence {
+    /// The kind's name, as it stands in files.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Evidence::Seq(_) => "seq",
+            Evidence::Header(_) => "header",
+            Evidence::Probe(_) => "probe",
+            Evidence::Poll(_) => "poll",
+            Evidence::Task(_) => "task",
+            Evidence::Backend(_) => "backend",
+        }
+    }
+
+    /// The id that was observed.
+    pub fn id(&self) -> &str {
+        match self {
+            Evidence::Seq(id)
+            | Evidence::Header(id)
+            | Evidence::Probe(id)
+            | Evidence::Poll(id)
+            | Evidence::Task(id)
+            | Evidence::Backend(id) => id,
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.id())
+    }
+}
+
+/// A span's parent and the evidence for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The parent's id, in the same trace.
+    pub span_id: SpanId,
+    /// Why it is the parent.
+    pub evidence: Evidence,
+}

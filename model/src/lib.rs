@@ -1,0 +1,24 @@
+//! The words that every part of tierscope shares: ids, times, events, spans, traces.
+//!
+//! Nothing here reads a clock, a file or the kernel.
+
+mod attribute;
+mod event;
+mod evidence;
+mod id;
+mod name;
+mod span;
+mod time;
+mod trace;
+
+pub use attribute::{Attributes, Value};
+pub use event::{
+    Arrive, Body, Close, Event, Filtered, Loss, Probe, Process, ProcessChange, Protocol, Recv,
+    Retransmit, Send, Socket, SocketRole, Usdt,
+};
+pub use evidence::{Evidence, Link};
+pub use id::{IdError, RequestId, SocketCookie, SpanId, TraceId};
+pub use name::attr;
+pub use span::{Resource, Span, SpanEvent, SpanKind, Status};
+pub use time::{Nanos, Timestamp};
+pub use trace::{Incomplete, Trace};

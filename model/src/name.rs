@@ -1,0 +1,70 @@
+//! Attribute names.
+
+/// OpenTelemetry's stable names, and ours under `tierscope.`.
+pub mod attr {
+    /// Request method.
+    pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
+    /// Route template where one is known (numbers in the path replaced by `{id}`).
+    pub const HTTP_ROUTE: &str = "http.route";
+    /// Response status code, an integer.
+    pub const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+    /// Path without the query string.
+    pub const URL_PATH: &str = "url.path";
+    /// Database product: `postgresql`.
+    pub const DB_SYSTEM_NAME: &str = "db.system.name";
+    /// SQL text, its literals replaced by `?`.
+    pub const DB_QUERY_TEXT: &str = "db.query.text";
+    /// Operation and main table, e.g. `SELECT users`.
+    pub const DB_QUERY_SUMMARY: &str = "db.query.summary";
+    /// Rows the statement returned or touched.
+    pub const DB_RESPONSE_RETURNED_ROWS: &str = "db.response.returned_rows";
+    /// SQLSTATE of a failed statement.
+    pub const DB_RESPONSE_STATUS_CODE: &str = "db.response.status_code";
+    /// Address of the other end.
+    pub const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
+    /// Port of the other end.
+    pub const NETWORK_PEER_PORT: &str = "network.peer.port";
+    /// Process id.
+    pub const PROCESS_PID: &str = "process.pid";
+    /// Thread id.
+    pub const THREAD_ID: &str = "thread.id";
+    /// Class of an error: a status code, an SQLSTATE, `timeout`, `cancelled`, `closed`.
+    pub const ERROR_TYPE: &str = "error.type";
+    /// File path of a file operation.
+    pub const FILE_PATH: &str = "file.path";
+
+    /// What part of a hop a span is: `transfer`, `receive queue`.
+    pub const PART: &str = "tierscope.part";
+    /// Both ends of a hop, e.g. `nginx → app`.
+    pub const HOP: &str = "tierscope.hop";
+    /// `request` or `response`.
+    pub const DIRECTION: &str = "tierscope.direction";
+    /// Number of tiers between the client and this span; the client is 0.
+    pub const HOP_COUNT: &str = "tierscope.hop_count";
+    /// Bytes of a message or of a file operation.
+    pub const BYTES: &str = "tierscope.bytes";
+    /// Byte range of the request message: `sender cookie:lo-hi`, TCP sequence numbers.
+    pub const REQUEST_RANGE: &str = "tierscope.request_range";
+    /// Byte range of the response message.
+    pub const RESPONSE_RANGE: &str = "tierscope.response_range";
+    /// Request id that nginx gave.
+    pub const REQUEST_ID: &str = "tierscope.request_id";
+    /// Request id that a client chose.
+    pub const CLIENT_REQUEST_ID: &str = "tierscope.client_request_id";
+    /// Trace id that a client chose in `X-Trace-Id`.
+    pub const CLIENT_TRACE_ID: &str = "tierscope.client_trace_id";
+    /// What was not measured on this span, and why.
+    pub const NOT_MEASURED: &str = "tierscope.not_measured";
+    /// Set where a value had to be cut to keep a child inside its parent.
+    pub const CLAMPED: &str = "tierscope.clamped_ns";
+    /// Connection upkeep that belongs to no request: `ping`, `close statement`, `startup`.
+    pub const UPKEEP: &str = "tierscope.upkeep";
+    /// Cache key of a cache event.
+    pub const CACHE_KEY: &str = "tierscope.cache.key";
+    /// Retransmitted segments that overlap this message.
+    pub const RETRANSMITS: &str = "tierscope.retransmits";
+    /// File operation: `read`, `append`, `fsync`.
+    pub const FILE_OPERATION: &str = "tierscope.file.operation";
+    /// PostgreSQL exchange: `prepare`, `query`, `simple query`, `close`.
+    pub const DB_EXCHANGE: &str = "tierscope.db.exchange";
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/*
+ * The one definition of what the kernel side writes and the user side reads.
+ *
+ * The Rust side is generated from this file at build. Integers only, in the
+ * host's byte order, padding explicit, `kind` and `len` first. A record is its
+ * fixed struct, then `…_len` bytes of text where the struct says so; `len` is
+ * the whole, a multiple of 8. The recording file holds these bytes as they
+ * are, captured text scrubbed in place.
+ *
+ * All times are CLOCK_MONOTONIC nanoseconds (bpf_ktime_get_ns). `ts` in the
+ * head is when the record was made; for a call that is its exit.
+ */
+#ifndef TIERSCOPE_EVENTS_H
+#define TIERSCOPE_EVENTS_H
+
+typedef unsigned char ts_u8;
+typedef unsigned short ts_u16;
+typedef unsigned int ts_u32;
+typedef unsigned long long ts_u64;
+
+/* Most bytes of a send that are kept: HTTP heads and PostgreSQL answers, or
+ * PostgreSQL requests (SQL text and bound values). */
+#define TS_HEAD_MAX 512
+#define TS_HEAD_MAX_PG 2048
+/* Last bytes of a send, for message ends. */
+#define TS_TAIL_MAX 16
+/* Most bytes of each string argument of a probe, its NUL not counted. */
+#define TS_TEXT_MAX 1024
+#define TS_COMM_LEN 16
+#define TS_MAX_CPUS 256
+
+enum ts_kind {
+	TS_KIND_SOCKET = 1,
+	TS_KIND_SEND = 2,
+	TS_KIND_RECV = 3,
+	TS_KIND_ARRIVE = 4,
+	TS_KIND_RETRANSMIT = 5,
+	TS_KIND_CLOSE = 6,
+	TS_KIND_USDT = 7,
+	TS_KIND_PROCESS = 8,
+	/* The next two are made in user space from the counters below. */
+	TS_KIND_LOSS = 9,
+	TS_KIND_FILTERED = 10,
+};
+
+/* What a socket speaks, judged by content and kept for the connection. */
+enum ts_protocol {
+	TS_PROTOCOL_UNKNOWN = 0,
+	TS_PROTOCOL_HTTP = 1,
+	TS_PROTOCOL_PG_FRONTEND = 2,
+	TS_PROTOCOL_PG_BACKEND = 3,
+};
+
+enum ts_socket_role {
+	TS_ROLE_CONNECT = 1,
+	TS_ROLE_ACCEPT = 2,
+	TS_ROLE_FOUND = 3,
+};
+
+enum ts_process_change {
+	TS_PROCESS_FOUND = 1,
+	TS_PROCESS_FORK = 2,
+	TS_PROCESS_EXIT = 3,
+};
+
+/* Programs, for the loss counters. */
+enum ts_program {
+	TS_PROGRAM_SOCKET_STATE = 0,
+	TS_PROGRAM_SEND_START = 1,
+	TS_PROGRAM_SEND_END = 2,
+	TS_PROGRAM_RECV = 3,
+	TS_PROGRAM_ARRIVE = 4,
+	TS_PROGRAM_RETRANSMIT = 5,
+	TS_PROGRAM_CLOSE = 6,
+	TS_PROGRAM_USDT_APP = 7,
+	TS_PROGRAM_USDT_POSTGRES = 8,
+	TS_PROGRAM_PROCESS = 9,
+	TS_PROGRAM_WALK = 10,
+	TS_PROGRAM_COUNT = 11,
+};
+
+/* Why an event of a traced socket or process was left out. */
+enum ts_filter {
+	TS_FILTER_PURE_ACK = 0,       /* a segment without data */
+	TS_FILTER_PEEK = 1,           /* MSG_PEEK: nothing was taken */
+	TS_FILTER_RECV_ERROR = 2,     /* EAGAIN and its like */
+	TS_FILTER_SEND_ERROR = 3,
+	TS_FILTER_NOT_TCP = 4,        /* a traced process's other sockets */
+	TS_FILTER_RETRANSMIT_FAILED = 5,
+	TS_FILTER_SEGMENTS_BEYOND = 6, /* bytes past the 8th segment of a send: not captured */
+	TS_FILTER_UNREADABLE = 7,     /* sendfile bodies and pages not in memory: not captured */
+	TS_FILTER_SEND_OVERLAP = 8,   /* two threads in one socket's send: the first kept its range only */
+	TS_FILTER_RESYNC = 9,         /* a read cursor was taken up anew */
+	TS_FILTER_TEXT_FAULT = 10,    /* a probe's string was not in memory: empty */
+	TS_FILTER_COUNT = 11,
+};
+
+enum ts_probe {
+	TS_PROBE_REQUEST_START = 0,   /* hi, lo, method, path */
+	TS_PROBE_REQUEST_END = 1,     /* hi, lo, status code, ns */
+	TS_PROBE_DB_ACQUIRE_START = 2, /* hi, lo */
+	TS_PROBE_DB_ACQUIRE_END = 3,  /* hi, lo */
+	TS_PROBE_DB_QUERY_START = 4,  /* hi, lo, query */
+	TS_PROBE_DB_QUERY_END = 5,    /* hi, lo, ns, rows */
+	TS_PROBE_CACHE_HIT = 6,       /* hi, lo, key */
+	TS_PROBE_CACHE_MISS = 7,      /* hi, lo, key */
+	TS_PROBE_FILE_IO_START = 8,   /* hi, lo, path, op */
+	TS_PROBE_FILE_IO_END = 9,     /* hi, lo, bytes */
+	TS_PROBE_SPAN_START = 10,     /* hi, lo, name */
+	TS_PROBE_SPAN_END = 11,       /* hi, lo */
+	TS_PROBE_PG_PARSE_START = 12, /* query (text) */
+	TS_PROBE_PG_PARSE_DONE = 13,
+	TS_PROBE_PG_REWRITE_START = 14,
+	TS_PROBE_PG_REWRITE_DONE = 15,
+	TS_PROBE_PG_PLAN_START = 16,
+	TS_PROBE_PG_PLAN_DONE = 17,
+	TS_PROBE_PG_EXECUTE_START = 18,
+	TS_PROBE_PG_EXECUTE_DONE = 19,
+	TS_PROBE_PG_STATEMENT_STATUS = 20, /* query (text) */
+	TS_PROBE_PG_TRANSACTION_START = 21, /* local transaction id */
+	TS_PROBE_PG_TRANSACTION_COMMIT = 22,
+	TS_PROBE_PG_TRANSACTION_ABORT = 23,
+	TS_PROBE_PG_LOCK_WAIT_START = 24, /* LOCKTAG fields 1-4, type, mode */
+	TS_PROBE_PG_LOCK_WAIT_DONE = 25,
+	TS_PROBE_COUNT = 26,
+};
+
+struct ts_head {
+	ts_u16 kind;
+	ts_u16 len;
+	ts_u32 cpu;
+	ts_u64 ts;
+};
+
+/* A TCP socket of a traced process is established (or was found open).
+ * Addresses are in network order, IPv4 in the first 4 bytes; ports in the host's. */
+struct ts_socket {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u64 start_ts; /* SYN sent or received; 0: not seen */
+	ts_u32 pid;      /* 0: not known in this context */
+	ts_u32 send_seq; /* next to be written */
+	ts_u32 recv_seq; /* next to be read */
+	ts_u32 netns;    /* inode number */
+	ts_u16 family;   /* AF_INET 2, AF_INET6 10 */
+	ts_u16 local_port;
+	ts_u16 peer_port;
+	ts_u8 role;
+	ts_u8 pad;
+	ts_u8 local_addr[16];
+	ts_u8 peer_addr[16];
+};
+
+/* Bytes [seq, seq + sent) were accepted; head_len captured bytes follow. */
+struct ts_send {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u64 start_ts; /* entry of the call */
+	ts_u32 pid;
+	ts_u32 tid;
+	ts_u32 seq;
+	ts_u32 sent;
+	ts_u16 head_len;
+	ts_u8 tail_len;
+	ts_u8 protocol;
+	ts_u32 pad;
+	ts_u8 tail[TS_TAIL_MAX];
+};
+
+/* Bytes [seq, seq + taken) were read; taken 0: end of stream. */
+struct ts_recv {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u32 pid;
+	ts_u32 tid;
+	ts_u32 seq;
+	ts_u32 taken;
+};
+
+/* A data segment came. `late`: the socket was owned by its reader. */
+struct ts_arrive {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u32 seq;
+	ts_u32 end_seq;
+	ts_u32 rcv_nxt;
+	ts_u8 late;
+	ts_u8 pad[3];
+};
+
+struct ts_retransmit {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u32 seq;
+	ts_u32 end_seq;
+};
+
+/* A socket is gone, with tcp_info's totals. */
+struct ts_close {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u64 bytes_sent;
+	ts_u64 bytes_retrans;
+	ts_u64 bytes_received;
+	ts_u32 total_retrans;
+	ts_u32 pad;
+};
+
+/* A probe fired; text_len[0] + text_len[1] bytes follow, without NULs. */
+struct ts_usdt {
+	struct ts_head head;
+	ts_u32 pid;
+	ts_u32 tid;
+	ts_u16 probe;
+	ts_u16 text_len[2];
+	ts_u16 pad;
+	ts_u64 args[6];
+};
+
+struct ts_process {
+	struct ts_head head;
+	ts_u32 pid;
+	ts_u32 parent;
+	ts_u32 service; /* index in the header's list of services */
+	ts_u8 change;
+	ts_u8 pad[3];
+	ts_u8 comm[TS_COMM_LEN];
+};
+
+struct ts_loss {
+	struct ts_head head;
+	ts_u32 program;
+	ts_u32 on_cpu;
+	ts_u64 count; /* since the last such record */
+	ts_u64 first_ts;
+	ts_u64 last_ts;
+};
+
+struct ts_filtered {
+	struct ts_head head;
+	ts_u32 reason;
+	ts_u32 pad;
+	ts_u64 count; /* since the last such record, all CPUs */
+};
+
+/* Counters of one program on one CPU, in a per-CPU array indexed by program. */
+struct ts_program_counters {
+	ts_u64 seen;
+	ts_u64 delivered;
+	ts_u64 lost;
+	ts_u64 lost_first_ts;
+	ts_u64 lost_last_ts;
+};
+
+/* Where one USDT argument is, parsed in user space from the ELF note. */
+enum ts_arg_kind {
+	TS_ARG_NONE = 0,
+	TS_ARG_CONST = 1, /* value */
+	TS_ARG_REG = 2,   /* the register at reg_offset of pt_regs */
+	TS_ARG_MEM = 3,   /* user memory at that register + value */
+	TS_ARG_MEM_INDEXED = 4, /* … + the register at index_offset × scale */
+};
+
+struct ts_arg {
+	long long value;
+	ts_u16 reg_offset;
+	ts_u16 index_offset;
+	ts_u8 scale;
+	ts_u8 kind;
+	ts_u8 size; /* 1, 2, 4 or 8 */
+	ts_u8 is_signed;
+};
+
+/* One probe location, in an array map; the attachment's cookie is its index. */
+struct ts_usdt_spec {
+	ts_u16 probe;
+	ts_u8 arg_count;
+	ts_u8 text_mask; /* bit i: argument i is a string; at most two */
+	ts_u32 pad;
+	struct ts_arg args[6];
+};
+
+#endif

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Shows a trace to people: a terminal tree and an SVG waterfall.
+//!
+//! Both are pure: a [`tierscope_model::Trace`] in, a `String` out, the same bytes each time.
+//! Text from outside (paths, SQL, service names) is made visible before it is drawn, so that it
+//! can neither drive a terminal nor break out of the SVG.
+
+mod duration;
+mod gap;
+mod label;
+mod outline;
+mod svg;
+mod text;
+mod tier;
+mod tree;
+
+pub use svg::{SvgOptions, render_svg};
+pub use tree::{TreeOptions, render_tree};

@@ -1,0 +1,53 @@
+//! File I/O on the blocking pool; the probes fire on the thread that does it.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{context::Context, error::Error, probes};
+
+/// The whole text of a file.
+pub async fn read(context: &Arc<Context>, path: &Path) -> Result<String, Error> {
+    blocking(context, path, |context, path| {
+        let probe = probes::file_io(context.id, &path.to_string_lossy(), "read");
+        context.file.block();
+        let text = std::fs::read_to_string(path)?;
+        probe.finish(text.len() as u64);
+        Ok(text)
+    })
+    .await
+}
+
+/// Appends a line to a file, made if need be, and waits until it is on the disk.
+pub async fn append(context: &Arc<Context>, path: &Path, line: String) -> Result<(), Error> {
+    blocking(context, path, move |context, path| {
+        let name = path.to_string_lossy();
+        let probe = probes::file_io(context.id, &name, "append");
+        context.file.block();
+        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+        // One write, so that lines of concurrent requests do not mix.
+        file.write_all(format!("{line}\n").as_bytes())?;
+        probe.finish(line.len() as u64 + 1);
+        let _probe = probes::file_io(context.id, &name, "fsync");
+        file.sync_all()
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    context: &Arc<Context>,
+    path: &Path,
+    work: impl FnOnce(&Context, &Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let (context, owned) = (context.clone(), PathBuf::from(path));
+    tokio::task::spawn_blocking(move || work(&context, &owned))
+        .await
+        .map_err(|_| Error::Panicked)?
+        .map_err(|source| Error::File {
+            path: path.display().to_string(),
+            source,
+        })
+}

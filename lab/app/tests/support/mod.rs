@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod http;
+pub mod notes;
 pub mod postgres;
 pub mod service;
+pub mod tracefs;
 
 use std::path::{Path, PathBuf};
 

@@ -2,13 +2,17 @@
 
 mod support;
 
-use std::{path::Path, time::Duration};
+use std::{
+    io::ErrorKind::{NotFound, PermissionDenied},
+    path::Path,
+    time::Duration,
+};
 
 use support::{
     http,
     notes::{self, Note},
     service::{BINARY, Service},
-    tracefs::{Fire, Tracing},
+    tracefs::{Fire, TRACEFS, Tracing},
 };
 
 /// Every probe, the number of its arguments, and which of them are texts.
@@ -48,9 +52,14 @@ fn traced() -> Option<(Tracing, Service)> {
             .iter()
             .any(|(name, _, texts)| *name == probe && texts.contains(&index))
     };
-    let tracing = Tracing::start(Path::new(BINARY), &notes, is_text)
-        .inspect_err(|error| println!("skipped: cannot attach uprobes through tracefs: {error}"))
-        .ok()?;
+    let tracing = match Tracing::start(Path::new(BINARY), &notes, is_text) {
+        Ok(tracing) => tracing,
+        Err(error) if matches!(error.kind(), NotFound | PermissionDenied) => {
+            println!("skipped: cannot use {TRACEFS} (mounted? root?): {error}");
+            return None;
+        }
+        Err(error) => panic!("{TRACEFS}: {error}, see {TRACEFS}/error_log"),
+    };
     let arguments = ["--faults", "--truth", "--request-timeout-ms", "150"];
     Some((tracing, Service::start(&arguments)?))
 }

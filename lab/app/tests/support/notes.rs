@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use object::{
-    Object, ObjectSection, ObjectSegment,
+    Object, ObjectSection, ObjectSegment, Permissions,
     elf::FileHeader64,
     endian::LittleEndian,
     read::elf::{ElfFile64, NoteIterator},
@@ -21,7 +21,7 @@ pub struct Note {
     pub semaphore: u64,
 }
 
-/// All notes whose code was linked.
+/// All notes whose code was linked: the linker keeps the notes of functions it dropped.
 pub fn read(binary: &Path) -> Vec<Note> {
     let data = fs::read(binary).expect("read the binary");
     let elf = ElfFile64::<LittleEndian>::parse(&*data).expect("an ELF file");
@@ -53,13 +53,21 @@ fn parse(elf: &ElfFile64<'_, LittleEndian>, description: &[u8]) -> Option<Note> 
         provider: texts.next()?,
         name: texts.next()?,
         arguments: texts.next()?,
-        offset: file_offset(elf, address(0))?,
-        semaphore: file_offset(elf, address(2))?,
+        offset: file_offset(elf, address(0), |mapped| mapped.executable())?,
+        semaphore: file_offset(elf, address(2), |mapped| mapped.writable())?,
     })
 }
 
-fn file_offset(elf: &ElfFile64<'_, LittleEndian>, address: u64) -> Option<u64> {
-    elf.segments().find_map(|segment| {
+/// Where an address is in the file, in a segment that is mapped as `mapped` asks.
+fn file_offset(
+    elf: &ElfFile64<'_, LittleEndian>,
+    address: u64,
+    mapped: impl Fn(Permissions) -> bool,
+) -> Option<u64> {
+    let mut segments = elf
+        .segments()
+        .filter(|segment| mapped(segment.permissions()));
+    segments.find_map(|segment| {
         let into = address.checked_sub(segment.address())?;
         let (start, size) = segment.file_range();
         (into < size).then_some(start + into)

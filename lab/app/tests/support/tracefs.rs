@@ -9,7 +9,8 @@ use std::{
 
 use super::notes::Note;
 
-const TRACEFS: &str = "/sys/kernel/tracing";
+/// Where the kernel's tracing file system is mounted.
+pub const TRACEFS: &str = "/sys/kernel/tracing";
 
 /// One fire of a probe.
 #[derive(Debug, Clone, PartialEq)]

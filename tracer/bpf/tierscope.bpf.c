@@ -1,3 +1,26 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /* Every probe family in one object, so that they share their maps. */
-char LICENSE[] __attribute__((section("license"), used)) = "Dual MIT/GPL";
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "events.h"
+#include "maps.h"
+#include "emit.h"
+#include "socket.h"
+#include "protocol.h"
+#include "gather.h"
+#include "segment.h"
+
+#include "socket_state.bpf.c"
+#include "send.bpf.c"
+#include "recv.bpf.c"
+#include "arrive.bpf.c"
+#include "retransmit.bpf.c"
+#include "usdt.bpf.c"
+#include "process.bpf.c"
+#include "walk.bpf.c"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* The maps that the probe families share. */
+#ifndef TIERSCOPE_MAPS_H
+#define TIERSCOPE_MAPS_H
+
+/* Records on their way to user space. The loader sets its size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 32 << 20);
+} events SEC(".maps");
+
+/* Traced processes: tgid → index of the service. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, u32);
+} traced SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TS_PROGRAM_COUNT);
+	__type(key, u32);
+	__type(value, struct ts_program_counters);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TS_FILTER_COUNT);
+	__type(key, u32);
+	__type(value, u64);
+} filtered SEC(".maps");
+
+/* The index of the calling process's service, or NULL: it is not traced. */
+static __always_inline u32 *current_service(void)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&traced, &tgid);
+}
+
+#endif

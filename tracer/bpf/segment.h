@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* The bytes of the stream that a segment carries. */
+#ifndef TIERSCOPE_SEGMENT_H
+#define TIERSCOPE_SEGMENT_H
+
+struct range {
+	u32 seq;
+	u32 end_seq;
+};
+
+/* From TCP's own control block; a FIN takes a number but is no byte. */
+static __always_inline struct range segment_range(const struct sk_buff *skb)
+{
+	const struct tcp_skb_cb *cb = (const void *)skb->cb;
+	u8 flags = BPF_CORE_READ(cb, tcp_flags);
+	struct range r = {
+		.seq = BPF_CORE_READ(cb, seq),
+		.end_seq = BPF_CORE_READ(cb, end_seq) - !!(flags & TCP_FLAG_FIN),
+	};
+
+	return r;
+}
+
+#endif

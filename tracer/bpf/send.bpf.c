@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * Bytes sent. The first hook sees the call's message and where it will begin,
+ * once per loop of a large send; the second sees the result. In between the
+ * send belongs to its thread, so it waits in the thread's storage.
+ */
+
+struct pending {
+	u64 cookie; /* 0: no send under way */
+	u64 asked;  /* bytes, of this record */
+	u64 before; /* bytes of the call in earlier records */
+	struct ts_send record;
+	u8 head[2 * TS_HEAD_MAX_PG + 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pending);
+} sends SEC(".maps");
+
+static __always_inline void judge_once(struct socket_state *s, struct pending *p, u32 len)
+{
+	struct opening opening = {};
+
+	bpf_probe_read_kernel(&opening, len < JUDGED_BYTES ? len : JUDGED_BYTES, p->head);
+	s->protocol = judge(&opening);
+	s->judged++;
+}
+
+/* Up to 2 KB until the protocol is known; then what that protocol is worth. */
+static __always_inline u32 capture_head(struct socket_state *s, struct pending *p, struct source *src)
+{
+	bool judging = s->protocol == TS_PROTOCOL_UNKNOWN && s->judged < MAX_JUDGED;
+	bool large = judging || s->protocol == TS_PROTOCOL_PG_FRONTEND;
+	u32 want = large ? TS_HEAD_MAX_PG : TS_HEAD_MAX;
+	u32 len;
+
+	if (want > src->count)
+		want = src->count;
+	len = gather(src, 0, want, p->head, TS_HEAD_MAX_PG);
+	if (src->fault)
+		count_filtered(TS_FILTER_UNREADABLE);
+	else if (len < want)
+		count_filtered(TS_FILTER_SEGMENTS_BEYOND);
+	if (judging)
+		judge_once(s, p, len);
+	if (s->protocol != TS_PROTOCOL_PG_FRONTEND && len > TS_HEAD_MAX)
+		len = TS_HEAD_MAX;
+	return len;
+}
+
+/* The last bytes, all of them or none. */
+static __always_inline u32 capture_tail(struct pending *p, struct source *src)
+{
+	u32 want = src->count < TS_TAIL_MAX ? src->count : TS_TAIL_MAX;
+	u8 tail[2 * TS_TAIL_MAX] = {};
+
+	if (gather(src, src->count - want, want, tail, TS_TAIL_MAX) != want)
+		return 0;
+	__builtin_memcpy(p->record.tail, tail, TS_TAIL_MAX);
+	return want;
+}
+
+static __always_inline void capture(struct socket_state *s, struct pending *p, const struct msghdr *msg)
+{
+	struct source src = {};
+
+	if (!source_open(&src, &msg->msg_iter)) {
+		count_filtered(TS_FILTER_UNREADABLE);
+		return;
+	}
+	p->record.head_len = capture_head(s, p, &src);
+	if (src.count > p->record.head_len)
+		p->record.tail_len = capture_tail(p, &src);
+}
+
+static __always_inline void send_begin(struct socket_state *s, struct pending *p,
+				       const struct tcp_sock *tp, const struct msghdr *msg)
+{
+	u64 id = bpf_get_current_pid_tgid();
+
+	__builtin_memset(&p->record, 0, sizeof(p->record));
+	p->cookie = s->cookie;
+	p->asked = msg->msg_iter.count;
+	p->record.cookie = s->cookie;
+	p->record.start_ts = bpf_ktime_get_ns();
+	p->record.pid = id >> 32;
+	p->record.tid = id;
+	p->record.seq = tp->write_seq;
+	capture(s, p, msg);
+	p->record.protocol = s->protocol;
+}
+
+/* The record of a send that took `sent` bytes. */
+static __noinline void send_finish(struct pending *p, u32 program, u32 sent)
+{
+	struct ts_send *r = &p->record;
+	u32 len = r->head_len;
+
+	if (len > sent)
+		len = sent;
+	if (len > TS_HEAD_MAX_PG)
+		len = TS_HEAD_MAX_PG;
+	r->head_len = len;
+	r->sent = sent;
+	/* A send cut short ends elsewhere; a head that holds all needs no tail. */
+	if (sent < p->asked || sent == len)
+		r->tail_len = 0;
+	if (!r->tail_len)
+		__builtin_memset(r->tail, 0, sizeof(r->tail));
+	__builtin_memset(p->head + len, 0, 8);
+	len = (len + 7) & ~7;
+	emit(program, &r->head, TS_KIND_SEND, sizeof(*r) + len);
+	p->cookie = 0;
+}
+
+static __always_inline struct pending *send_pending(u64 flags)
+{
+	return bpf_task_storage_get(&sends, bpf_get_current_task_btf(), NULL, flags);
+}
+
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(send_start, const struct sock *sk, const struct msghdr *msg)
+{
+	struct socket_state *s = socket_find(sk);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+	struct pending *p;
+
+	if (!tp || (!s && !current_service()))
+		return 0;
+	if (!s)
+		s = socket_take_up(sk, tp, TS_PROGRAM_SEND_START, bpf_get_current_pid_tgid() >> 32,
+				   read_position(sk, tp));
+	if (!s)
+		return 0;
+	p = send_pending(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!p) {
+		lose(TS_PROGRAM_SEND_START);
+		return 0;
+	}
+	if (p->cookie == s->cookie) {
+		u32 done = p->asked - msg->msg_iter.count;
+
+		if (tp->write_seq == p->record.seq + done)
+			return 0;
+		/* Another thread wrote while this one waited for room: the rest is a range of its own. */
+		count_filtered(TS_FILTER_SEND_OVERLAP);
+		send_finish(p, TS_PROGRAM_SEND_START, done);
+		p->before += done;
+	} else {
+		p->before = 0;
+	}
+	send_begin(s, p, tp, msg);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(send_end, struct sock *sk, int ret)
+{
+	struct pending *p = send_pending(0);
+
+	if (!p || !p->cookie) {
+		if (ret < 0 && socket_find(sk))
+			count_filtered(TS_FILTER_SEND_ERROR);
+		else if (ret > 0 && !bpf_skc_to_tcp_sock(sk) && current_service())
+			count_filtered(TS_FILTER_NOT_TCP);
+		return 0;
+	}
+	if (ret > (long)p->before)
+		send_finish(p, TS_PROGRAM_SEND_END, ret - p->before);
+	else
+		count_filtered(TS_FILTER_SEND_ERROR);
+	p->cookie = 0;
+	return 0;
+}

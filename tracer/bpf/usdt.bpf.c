@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/* Probes that the traced programs bring along. One program serves all: the
+ * attachment's cookie says where that probe's arguments are. */
+
+#define MAX_SPECS 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_SPECS);
+	__type(key, u32);
+	__type(value, struct ts_usdt_spec);
+} specs SEC(".maps");
+
+struct firing {
+	struct ts_usdt record;
+	u8 text[2 * (TS_TEXT_MAX + 1) + 8];
+};
+
+/* A probe can be preempted by another one's on the same CPU, never by its own thread's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct firing);
+} firings SEC(".maps");
+
+static __always_inline u64 read_register(struct pt_regs *ctx, u16 offset)
+{
+	u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)ctx + offset);
+	return value;
+}
+
+/* Keeps `size` low bytes, with their sign. */
+static __always_inline u64 narrow(u64 value, const struct ts_arg *arg)
+{
+	u32 shift = (64 - arg->size * 8) & 63;
+
+	value <<= shift;
+	return arg->is_signed ? (u64)((s64)value >> shift) : value >> shift;
+}
+
+static __always_inline u64 read_arg(struct pt_regs *ctx, const struct ts_arg *arg)
+{
+	u64 value, address;
+
+	if (arg->kind == TS_ARG_CONST)
+		return arg->value;
+	value = read_register(ctx, arg->reg_offset);
+	if (arg->kind != TS_ARG_REG) {
+		address = value + arg->value;
+		if (arg->kind == TS_ARG_MEM_INDEXED)
+			address += read_register(ctx, arg->index_offset) * arg->scale;
+		value = 0;
+		if (bpf_probe_read_user(&value, sizeof(value), (void *)address))
+			count_filtered(TS_FILTER_TEXT_FAULT);
+	}
+	return narrow(value, arg);
+}
+
+/* Copies the string at `address` behind `used` bytes of text; returns its length. */
+static __always_inline u32 read_text(struct firing *f, u32 used, u64 address)
+{
+	long n;
+
+	if (!address || used > TS_TEXT_MAX)
+		return 0;
+	n = bpf_probe_read_user_str(f->text + used, TS_TEXT_MAX + 1, (void *)address);
+	if (n > 0)
+		return n - 1;
+	count_filtered(TS_FILTER_TEXT_FAULT);
+	return 0;
+}
+
+static __always_inline u32 read_args(struct pt_regs *ctx, const struct ts_usdt_spec *spec, struct firing *f)
+{
+	u32 used = 0, texts = 0;
+
+	for (int i = 0; i < 6; i++) {
+		u64 value;
+
+		f->record.args[i] = 0;
+		if (i >= spec->arg_count)
+			continue;
+		value = read_arg(ctx, &spec->args[i]);
+		f->record.args[i] = value;
+		if (!(spec->text_mask & (1 << i)) || texts > 1)
+			continue;
+		f->record.text_len[texts] = read_text(f, used, value);
+		used += f->record.text_len[texts] & (2 * TS_TEXT_MAX - 1);
+		texts++;
+	}
+	return used;
+}
+
+static __always_inline int fire(struct pt_regs *ctx, u32 program)
+{
+	u32 index = bpf_get_attach_cookie(ctx);
+	struct ts_usdt_spec *spec = bpf_map_lookup_elem(&specs, &index);
+	u64 id = bpf_get_current_pid_tgid();
+	struct firing *f;
+	u32 used;
+
+	if (!spec || !current_service())
+		return 0;
+	f = bpf_task_storage_get(&firings, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!f) {
+		lose(program);
+		return 0;
+	}
+	f->record.pid = id >> 32;
+	f->record.tid = id;
+	f->record.probe = spec->probe;
+	f->record.text_len[0] = 0;
+	f->record.text_len[1] = 0;
+	used = read_args(ctx, spec, f);
+	if (used > 2 * TS_TEXT_MAX)
+		return 0;
+	__builtin_memset(f->text + used, 0, 8);
+	used = (used + 7) & ~7;
+	emit(program, &f->record.head, TS_KIND_USDT, sizeof(f->record) + used);
+	return 0;
+}
+
+SEC("uprobe")
+int usdt_app(struct pt_regs *ctx)
+{
+	return fire(ctx, TS_PROGRAM_USDT_APP);
+}
+
+SEC("uprobe")
+int usdt_postgres(struct pt_regs *ctx)
+{
+	return fire(ctx, TS_PROGRAM_USDT_POSTGRES);
+}

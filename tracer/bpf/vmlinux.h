@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/*
+ * The kernel's types, trimmed to the fields the programs use.
+ *
+ * Offsets are the running kernel's: the loader relocates every access by name
+ * (CO-RE), so order, size and what is left out do not matter here.
+ */
+#ifndef TIERSCOPE_VMLINUX_H
+#define TIERSCOPE_VMLINUX_H
+
+typedef unsigned char __u8;
+typedef signed char __s8;
+typedef unsigned short __u16;
+typedef short __s16;
+typedef unsigned int __u32;
+typedef int __s32;
+typedef unsigned long long __u64;
+typedef long long __s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s64 s64;
+typedef unsigned long size_t;
+typedef _Bool bool;
+
+#define NULL ((void *)0)
+#define false 0
+#define true 1
+
+/* Fixed by the kernel's user interface. */
+#define AF_INET6 10
+#define MSG_OOB 0x1
+#define MSG_PEEK 0x2
+#define MSG_ERRQUEUE 0x2000
+#define RCV_SHUTDOWN 1
+#define TCP_FLAG_FIN 0x01
+
+#define BPF_ANY 0
+#define BPF_F_NO_PREALLOC 1
+#define BPF_F_CLONE (1 << 9)
+#define BPF_LOCAL_STORAGE_GET_F_CREATE 1
+#define BPF_RB_NO_WAKEUP 1
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+};
+
+enum tcp_state {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_CLOSE = 7,
+	TCP_LISTEN = 10,
+	TCP_NEW_SYN_RECV = 12,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* Values differ between kernels: always through bpf_core_enum_value. */
+enum iter_type {
+	ITER_UBUF,
+	ITER_IOVEC,
+	ITER_BVEC,
+	ITER_KVEC,
+};
+
+enum sock_flags {
+	SOCK_DONE = 1,
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	__u8 in6_u[16];
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	unsigned long skc_flags;
+};
+
+typedef struct {
+	int owned;
+} socket_lock_t;
+
+struct sock {
+	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
+	__u8 sk_shutdown;
+};
+
+struct tcp_sock {
+	u32 copied_seq;
+	u32 rcv_nxt;
+	u32 write_seq;
+	u64 bytes_sent;
+	u64 bytes_retrans;
+	u64 bytes_received;
+	u32 total_retrans;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct file;
+
+struct sk_buff {
+	char cb[48];
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
+	__u32 end_seq;
+	__u8 tcp_flags; /* the low byte; newer kernels have 16 bits */
+};
+
+struct iovec {
+	void *iov_base;
+	size_t iov_len;
+};
+
+struct iov_iter {
+	u8 iter_type;
+	size_t iov_offset;
+	const struct iovec *__iov;
+	void *ubuf;
+	size_t count;
+	unsigned long nr_segs;
+};
+
+struct iov_iter___before_6_4 {
+	const struct iovec *iov;
+};
+
+struct msghdr {
+	struct iov_iter msg_iter;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
+struct task_struct {
+	int pid;
+	int tgid;
+	char comm[16];
+	struct signal_struct *signal;
+};
+
+struct bpf_iter__task_file {
+	struct task_struct *task;
+	struct file *file;
+};
+
+struct pt_regs;
+
+#pragma clang attribute pop
+
+#endif

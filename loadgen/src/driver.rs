@@ -1,0 +1,330 @@
+//! The loop that sends and receives: one thread, epoll, a timer.
+//!
+//! Nothing but the socket call stands between two clock readings, and each readiness costs one
+//! read, so that the stamps match what the kernel sees of the same calls.
+
+use std::{
+    collections::VecDeque,
+    io::{ErrorKind as Io, Read as _, Write as _},
+    os::fd::AsFd,
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        time::TimeSpec,
+        timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+    },
+};
+
+use crate::{
+    answer::Answer,
+    clock::{self, SECOND},
+    error::LoadError,
+    interrupt::Interrupt,
+    link::{Flight, Link, State},
+    options::LoadOptions,
+    outbox::Outbox,
+    record::{ErrorKind, Record},
+    schedule::Schedule,
+};
+
+/// Epoll tokens beside the links' indexes.
+const TIMER: u64 = u64::MAX;
+const INTERRUPT: u64 = u64::MAX - 1;
+
+/// What the loop counts beside the records.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    /// Connections opened again.
+    pub reconnects: u64,
+    /// Connects that failed.
+    pub connect_failures: u64,
+    /// Whether a signal ended the run early.
+    pub interrupted: bool,
+}
+
+/// The loop's state.
+pub struct Driver<'a> {
+    options: &'a LoadOptions,
+    timeout: u64,
+    epoll: Epoll,
+    timer: TimerFd,
+    interrupt: Interrupt,
+    links: Vec<Link>,
+    /// Open links without a request, the one that waited longest first.
+    idle: VecDeque<usize>,
+    schedule: Schedule<'a>,
+    buffer: Vec<u8>,
+    outbox: Outbox,
+    counts: Counts,
+}
+
+impl<'a> Driver<'a> {
+    /// A loop over open `links` that follows `schedule` and reports to `outbox`.
+    pub fn new(
+        options: &'a LoadOptions,
+        links: Vec<Link>,
+        schedule: Schedule<'a>,
+        outbox: Outbox,
+    ) -> Result<Self, LoadError> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let driver = Self {
+            options,
+            timeout: options.timeout.as_nanos() as u64,
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?,
+            interrupt: Interrupt::new()?,
+            idle: (0..links.len()).collect(),
+            links,
+            schedule,
+            buffer: vec![0; 64 * 1024],
+            outbox,
+            counts: Counts::default(),
+        };
+        watch(&driver.epoll, &driver.timer, TIMER)?;
+        watch(&driver.epoll, &driver.interrupt, INTERRUPT)?;
+        for (index, link) in driver.links.iter().enumerate() {
+            if let State::Open { stream, .. } = &link.state {
+                watch(&driver.epoll, stream, index as u64)?;
+            }
+        }
+        Ok(driver)
+    }
+
+    /// Runs until every request is answered, failed or given up.
+    pub fn run(mut self) -> Result<Counts, LoadError> {
+        let mut events = vec![EpollEvent::empty(); self.links.len().min(256) + 2];
+        loop {
+            self.maintain(clock::now());
+            let due = self.send_due();
+            if due.is_none() && !self.links.iter().any(Link::is_busy) {
+                break;
+            }
+            self.arm(due)?;
+            let ready = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+                Err(Errno::EINTR) => 0,
+                ready => ready?,
+            };
+            for event in &events[..ready] {
+                match event.data() {
+                    TIMER => {}
+                    INTERRUPT => self.interrupted(),
+                    index => self.ready(index as usize)?,
+                }
+            }
+        }
+        // A collector that is gone has its own error.
+        _ = self.outbox.flush(clock::now());
+        Ok(self.counts)
+    }
+
+    /// Gives up what is over its time and reconnects what is down.
+    fn maintain(&mut self, now: u64) {
+        for index in 0..self.links.len() {
+            let late = |at: u64| at <= now;
+            if !self.links[index].deadline(self.timeout).is_some_and(late) {
+                continue;
+            }
+            match &self.links[index].state {
+                State::Down { .. } => self.connect(index, now),
+                State::Opening { .. } => self.connect_failed(index, now),
+                State::Open { .. } => self.fail(index, ErrorKind::Timeout, now),
+            }
+        }
+    }
+
+    /// Sends what is due while a connection is free; returns when the next request is due.
+    fn send_due(&mut self) -> Option<u64> {
+        loop {
+            let now = clock::now();
+            let due = self.schedule.due(now)?;
+            if due > now {
+                return Some(due);
+            }
+            if due + self.timeout <= now {
+                self.skip(due, ErrorKind::Unsent, now);
+            } else if let Some(index) = self.idle.pop_front() {
+                self.send(index, due);
+            } else {
+                return Some(due);
+            }
+        }
+    }
+
+    fn send(&mut self, index: usize, intended: u64) {
+        let State::Open { stream, flight, .. } = &mut self.links[index].state else {
+            return;
+        };
+        let send = clock::now();
+        let written = stream.write(self.schedule.wire());
+        let whole = written.is_ok_and(|length| length == self.schedule.wire().len());
+        *flight = Some(Box::new(Flight {
+            request: self.schedule.take(),
+            intended,
+            send,
+            reads: None,
+            answer: Answer::default(),
+        }));
+        if !whole {
+            self.fail(index, ErrorKind::Send, send);
+        }
+    }
+
+    /// The next request is not sent at all.
+    fn skip(&mut self, intended: u64, error: ErrorKind, now: u64) {
+        let request = self.schedule.take();
+        self.emit(Record::unsent(request, intended, error), now);
+    }
+
+    /// Sets the timer to the first thing that must happen without an event.
+    fn arm(&self, due: Option<u64>) -> Result<(), LoadError> {
+        let sending = due.map(|due| match self.idle.is_empty() {
+            true => self.schedule.give_up(due, self.timeout),
+            false => due,
+        });
+        let links = self
+            .links
+            .iter()
+            .filter_map(|link| link.deadline(self.timeout));
+        let Some(wake) = links.chain(sending).min() else {
+            return Ok(());
+        };
+        let at = TimeSpec::new((wake / SECOND) as i64, (wake % SECOND) as i64);
+        let absolute = TimerSetTimeFlags::TFD_TIMER_ABSTIME;
+        self.timer.set(Expiration::OneShot(at), absolute)?;
+        Ok(())
+    }
+
+    fn ready(&mut self, index: usize) -> Result<(), LoadError> {
+        match &self.links[index].state {
+            State::Down { .. } => Ok(()),
+            State::Opening { .. } => self.opened(index),
+            State::Open { .. } => {
+                self.read(index);
+                Ok(())
+            }
+        }
+    }
+
+    fn read(&mut self, index: usize) {
+        let State::Open { stream, flight, .. } = &mut self.links[index].state else {
+            return;
+        };
+        let got = stream.read(&mut self.buffer);
+        let now = clock::now();
+        if matches!(&got, Err(error) if matches!(error.kind(), Io::WouldBlock | Io::Interrupted)) {
+            return;
+        }
+        let Some(flight) = flight else {
+            // Nothing is asked: the server closes an idle connection, or speaks unasked.
+            self.reopen(index, now);
+            return;
+        };
+        match got {
+            Ok(0) if flight.answer.ends_by_close() => self.complete(index, now),
+            Ok(0) => self.fail(index, ErrorKind::Closed, now),
+            Ok(length) => {
+                flight.stamp(now);
+                match flight.answer.feed(&self.buffer[..length]) {
+                    Ok(true) => self.complete(index, now),
+                    Ok(false) => {}
+                    Err(_) => self.fail(index, ErrorKind::Malformed, now),
+                }
+            }
+            Err(_) => self.fail(index, ErrorKind::Closed, now),
+        }
+    }
+
+    fn complete(&mut self, index: usize, now: u64) {
+        let link = &mut self.links[index];
+        let State::Open { port, flight, .. } = &mut link.state else {
+            return;
+        };
+        let (port, flight) = (*port, flight.take());
+        link.answered();
+        let close = flight.as_ref().is_some_and(|flight| flight.answer.close);
+        if let Some(flight) = flight {
+            self.emit(flight.record(None, port), now);
+        }
+        if close {
+            self.reopen(index, now);
+        } else {
+            self.idle.push_back(index);
+        }
+    }
+
+    fn fail(&mut self, index: usize, error: ErrorKind, now: u64) {
+        if let State::Open { port, flight, .. } = &mut self.links[index].state {
+            let port = *port;
+            if let Some(flight) = flight.take() {
+                self.emit(flight.record(Some(error), port), now);
+            }
+        }
+        self.reopen(index, now);
+    }
+
+    fn reopen(&mut self, index: usize, now: u64) {
+        self.idle.retain(|idle| *idle != index);
+        self.links[index].drop_connection(now);
+    }
+
+    fn connect(&mut self, index: usize, now: u64) {
+        let link = &mut self.links[index];
+        let started = link.connect(self.options.target, now + self.timeout);
+        let watched = match &link.state {
+            State::Opening { stream, .. } => {
+                let event = EpollEvent::new(EpollFlags::EPOLLOUT, index as u64);
+                self.epoll.add(stream, event).is_ok()
+            }
+            _ => false,
+        };
+        if started.is_err() || !watched {
+            self.connect_failed(index, now);
+        }
+    }
+
+    fn connect_failed(&mut self, index: usize, now: u64) {
+        self.counts.connect_failures += 1;
+        self.links[index].drop_connection(now);
+    }
+
+    fn opened(&mut self, index: usize) -> Result<(), LoadError> {
+        if self.links[index].finish_connect().is_err() {
+            self.connect_failed(index, clock::now());
+        } else if let State::Open { stream, .. } = &self.links[index].state {
+            let mut event = EpollEvent::new(EpollFlags::EPOLLIN, index as u64);
+            self.epoll.modify(stream, &mut event)?;
+            self.counts.reconnects += 1;
+            self.idle.push_back(index);
+        }
+        Ok(())
+    }
+
+    /// The first signal ends the sending, a second one the waiting too.
+    fn interrupted(&mut self) {
+        let now = clock::now();
+        let again = self.interrupt.take() > 1 || self.counts.interrupted;
+        self.counts.interrupted = true;
+        self.schedule.stop(now);
+        while let Some(due) = self.schedule.due(now) {
+            self.skip(due, ErrorKind::Interrupted, now);
+        }
+        for index in 0..self.links.len() {
+            if again && self.links[index].is_busy() {
+                self.fail(index, ErrorKind::Interrupted, now);
+            }
+        }
+    }
+
+    fn emit(&mut self, record: Record, now: u64) {
+        if self.outbox.push(record, now).is_err() {
+            self.schedule.stop(now);
+        }
+    }
+}
+
+fn watch(epoll: &Epoll, fd: impl AsFd, token: u64) -> Result<(), LoadError> {
+    Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
+}

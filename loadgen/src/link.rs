@@ -1,0 +1,171 @@
+//! One connection: closed, opening, or open with at most one request in flight.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpStream},
+    os::fd::AsRawFd as _,
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket},
+};
+
+use crate::{
+    answer::Answer,
+    clock::SECOND,
+    record::{ErrorKind, Record},
+    request::Request,
+};
+
+/// Wait before the second try to connect; it doubles up to [`BACKOFF_LIMIT`].
+const BACKOFF: u64 = SECOND / 100;
+const BACKOFF_LIMIT: u64 = SECOND;
+
+/// A request that was sent.
+#[derive(Debug)]
+pub struct Flight {
+    /// What was sent.
+    pub request: Request,
+    /// When it was due, ns.
+    pub intended: u64,
+    /// Directly before its write, ns.
+    pub send: u64,
+    /// Directly after the first and the latest read of its answer, ns.
+    pub reads: Option<(u64, u64)>,
+    /// What came back so far.
+    pub answer: Answer,
+}
+
+impl Flight {
+    /// Notes a read that returned at `now`.
+    pub fn stamp(&mut self, now: u64) {
+        let first = self.reads.map_or(now, |(first, _)| first);
+        self.reads = Some((first, now));
+    }
+
+    /// The record of its end; an answer that `error` cut short has no last byte and no status.
+    pub fn record(self, error: Option<ErrorKind>, port: u16) -> Record {
+        let whole = error.is_none();
+        Record {
+            id: self.answer.id,
+            send_ns: Some(self.send),
+            first_byte_ns: self.reads.map(|(first, _)| first),
+            last_byte_ns: self.reads.map(|(_, last)| last).filter(|_| whole),
+            status: self.answer.status.filter(|_| whole),
+            bytes: self.answer.bytes,
+            queries: self.answer.queries,
+            error,
+            local_port: Some(port),
+            ..Record::unsent(self.request, self.intended, ErrorKind::Unsent)
+        }
+    }
+}
+
+/// Where a connection stands.
+#[derive(Debug)]
+pub enum State {
+    /// Not connected; next try at `retry`, ns.
+    Down { retry: u64 },
+    /// Connecting, given up at `deadline`, ns.
+    Opening { stream: TcpStream, deadline: u64 },
+    /// Connected.
+    Open {
+        stream: TcpStream,
+        port: u16,
+        flight: Option<Box<Flight>>,
+    },
+}
+
+/// A connection and how long it waits before the next try.
+#[derive(Debug)]
+pub struct Link {
+    /// Where it stands.
+    pub state: State,
+    backoff: u64,
+}
+
+impl Link {
+    /// Connects and waits for it.
+    pub fn open(target: SocketAddr, timeout: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&target, timeout)?;
+        stream.set_nonblocking(true)?;
+        let state = opened(stream)?;
+        Ok(Self { state, backoff: 0 })
+    }
+
+    /// Gives up what there is; the next try comes at once after a good answer, later otherwise.
+    pub fn drop_connection(&mut self, now: u64) {
+        self.state = State::Down {
+            retry: now + self.backoff,
+        };
+        self.backoff = (self.backoff * 2).clamp(BACKOFF, BACKOFF_LIMIT);
+    }
+
+    /// An answer came: the server is well.
+    pub fn answered(&mut self) {
+        self.backoff = 0;
+    }
+
+    /// Starts to connect; given up at `deadline`, ns.
+    pub fn connect(&mut self, target: SocketAddr, deadline: u64) -> io::Result<()> {
+        let stream = connecting(target)?;
+        self.state = State::Opening { stream, deadline };
+        Ok(())
+    }
+
+    /// The connect ended: open now, or down for the reason returned.
+    pub fn finish_connect(&mut self) -> io::Result<()> {
+        let down = State::Down { retry: u64::MAX };
+        if let State::Opening { stream, .. } = std::mem::replace(&mut self.state, down) {
+            stream.take_error()?.map_or(Ok(()), Err)?;
+            self.state = opened(stream)?;
+        }
+        Ok(())
+    }
+
+    /// The time by which something must be done here, if no event comes: `timeout` in ns.
+    pub fn deadline(&self, timeout: u64) -> Option<u64> {
+        match &self.state {
+            State::Down { retry } => Some(*retry),
+            State::Opening { deadline, .. } => Some(*deadline),
+            State::Open { flight, .. } => flight.as_ref().map(|flight| flight.intended + timeout),
+        }
+    }
+
+    /// Whether an answer is awaited.
+    pub fn is_busy(&self) -> bool {
+        matches!(
+            &self.state,
+            State::Open {
+                flight: Some(_),
+                ..
+            }
+        )
+    }
+}
+
+fn opened(stream: TcpStream) -> io::Result<State> {
+    stream.set_nodelay(true)?;
+    let port = stream.local_addr()?.port();
+    Ok(State::Open {
+        stream,
+        port,
+        flight: None,
+    })
+}
+
+/// std connects blocking only.
+fn connecting(target: SocketAddr) -> io::Result<TcpStream> {
+    let family = match target {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let stream = TcpStream::from(socket(family, SockType::Stream, flags, None)?);
+    match connect(stream.as_raw_fd(), &SockaddrStorage::from(target)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(stream),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,71 @@
+//! The next request, ready to send, and when it is due.
+//!
+//! Request `n` is due at `start + n / rate` and follows from the seed and `n` alone, so the queue
+//! of requests that wait for a connection is nothing but the numbers from the next one to the clock.
+
+use crate::{
+    clock::SECOND,
+    options::{LoadOptions, Mode},
+    request::Request,
+};
+
+/// A place in the sequence of requests.
+pub struct Schedule<'a> {
+    options: &'a LoadOptions,
+    start: u64,
+    end: u64,
+    next: Request,
+    wire: Vec<u8>,
+}
+
+impl<'a> Schedule<'a> {
+    /// A schedule that begins at `start`, ns.
+    pub fn new(options: &'a LoadOptions, start: u64) -> Self {
+        let next = options.mix.request(options.seed, 0);
+        let mut wire = Vec::new();
+        next.encode(&options.host, &mut wire);
+        Self {
+            options,
+            start,
+            end: start + options.duration.as_nanos() as u64,
+            next,
+            wire,
+        }
+    }
+
+    /// Intended time of the next request, ns; none when there is no more to come.
+    pub fn due(&self, now: u64) -> Option<u64> {
+        let due = match self.options.mode {
+            Mode::Open { rate } => self.start + (self.next.n as f64 * SECOND as f64 / rate) as u64,
+            Mode::Closed => now.max(self.start),
+        };
+        (due < self.end).then_some(due)
+    }
+
+    /// How long a request that is `due` waits for a connection, both ns: its time-out; in the
+    /// closed loop it is due only when one is free, so until the end.
+    pub fn give_up(&self, due: u64, timeout: u64) -> u64 {
+        match self.options.mode {
+            Mode::Open { .. } => due + timeout,
+            Mode::Closed => self.end,
+        }
+    }
+
+    /// Head and body of the next request.
+    pub fn wire(&self) -> &[u8] {
+        &self.wire
+    }
+
+    /// Takes the next request, and makes the one after it.
+    pub fn take(&mut self) -> Request {
+        let options = self.options;
+        let following = options.mix.request(options.seed, self.next.n + 1);
+        following.encode(&options.host, &mut self.wire);
+        std::mem::replace(&mut self.next, following)
+    }
+
+    /// Nothing more is due from `now` on.
+    pub fn stop(&mut self, now: u64) {
+        self.end = self.end.min(now);
+    }
+}

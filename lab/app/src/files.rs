@@ -1,4 +1,6 @@
 //! File I/O on the blocking pool; the probes fire on the thread that does it.
+//!
+//! Started work runs to its end: of a cancelled request it may end after the request does.
 
 use std::{
     fs::OpenOptions,

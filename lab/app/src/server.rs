@@ -39,13 +39,19 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             let _ = stopping.send(());
         });
     announce(address)?;
+    let finish = async {
+        serving.await.context("the server failed")?;
+        pool.close().await;
+        Ok(())
+    };
     tokio::select! {
-        outcome = serving => outcome.context("the server failed")?,
-        // A connection that never finishes its request must not hold up the end.
-        () = after(stopped, grace) => eprintln!("connections still open after {grace:?} were cut"),
+        outcome = finish => outcome,
+        // A request or statement that does not end must not hold up the end.
+        () = after(stopped, grace) => {
+            eprintln!("connections still open after {grace:?} were cut");
+            Ok(())
+        }
     }
-    pool.close().await;
-    Ok(())
 }
 
 /// Installs the handlers at once; the future resolves at the first signal.

@@ -246,12 +246,12 @@ fn panic_is_answered_and_survived() {
 #[test]
 fn slow_request_times_out() {
     let service = service!("--faults", "--request-timeout-ms", "50");
-    for fault in ["X-Lab-Fault: handler_ms=500", "X-Lab-Fault: db_ms=500"] {
+    for fault in ["X-Lab-Fault: handler_ms=5000", "X-Lab-Fault: db_ms=5000"] {
         let start = Instant::now();
         let answer = service.get("/api/users", &[fault, ID_LINE]);
         assert_eq!(answer.status, 504);
         assert_eq!(answer.json()["request_id"], ID);
-        assert!(start.elapsed() < Duration::from_millis(400));
+        assert!(start.elapsed() < Duration::from_secs(4));
     }
     assert_eq!(service.get("/health", &[]).status, 200);
 }
@@ -262,10 +262,10 @@ fn signals_end_it_after_the_open_requests() {
         let service = service!("--faults");
         let address = service.address.clone();
         let open = std::thread::spawn(move || {
-            let fault = ["X-Lab-Fault: handler_ms=200"];
+            let fault = ["X-Lab-Fault: handler_ms=1000"];
             support::http::exchange(&address, "GET", "/health", &fault, "")
         });
-        std::thread::sleep(Duration::from_millis(80));
+        std::thread::sleep(Duration::from_millis(300));
         service.signal(signal);
         assert!(service.wait().success());
         assert_eq!(open.join().expect("the client").status, 200);

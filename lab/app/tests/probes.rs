@@ -5,7 +5,7 @@ mod support;
 use std::{
     io::ErrorKind::{NotFound, PermissionDenied},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use support::{
@@ -60,7 +60,7 @@ fn traced() -> Option<(Tracing, Service)> {
         }
         Err(error) => panic!("{TRACEFS}: {error}, see {TRACEFS}/error_log"),
     };
-    let arguments = ["--faults", "--truth", "--request-timeout-ms", "150"];
+    let arguments = ["--faults", "--truth", "--request-timeout-ms", "1000"];
     Some((tracing, Service::start(&arguments)?))
 }
 
@@ -177,9 +177,9 @@ fn panic_ends_its_spans(tracing: &Tracing, service: &Service) {
 }
 
 fn timeout_and_cancellation_end_their_query(tracing: &Tracing, service: &Service) {
-    let slow = "X-Lab-Fault: db_ms=300";
+    let slow = "X-Lab-Fault: db_ms=5000";
     let late = fires_of(tracing, 6, |id| {
-        drop(service.get("/api/users", &[id, slow]))
+        drop(service.get("/api/users", &[id, slow]));
     });
     assert_ended(&late);
     assert_eq!(status(&late), "0x1f8");
@@ -187,11 +187,20 @@ fn timeout_and_cancellation_end_their_query(tracing: &Tracing, service: &Service
 
     let gone = fires_of(tracing, 7, |id| {
         let stream = http::send(&service.address, "GET", "/api/users", &[id, slow], "");
-        std::thread::sleep(Duration::from_millis(50));
+        wait_for(tracing, 7, "db_query_start");
         drop(stream);
-        std::thread::sleep(Duration::from_millis(50));
+        wait_for(tracing, 7, "request_end");
     });
     assert_ended(&gone);
     assert_eq!(status(&gone), "0x1f3");
     assert_eq!(count(&gone, "db_query_end"), 1);
+}
+
+fn wait_for(tracing: &Tracing, id: u128, probe: &str) {
+    let fired = |fire: &Fire| fire.request == id && fire.probe == probe;
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !tracing.fires().iter().any(fired) {
+        assert!(Instant::now() < deadline, "{probe} did not fire");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

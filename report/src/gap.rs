@@ -1,6 +1,6 @@
 //! Time of a span that none of its parts covers.
 
-use tierscope_model::{Nanos, Timestamp};
+use tierscope_model::{Nanos, Span, SpanKind, Timestamp};
 
 /// A stretch of time.
 pub(crate) type Stretch = (Timestamp, Timestamp);
@@ -31,6 +31,12 @@ pub(crate) fn total(stretches: &[Stretch]) -> Nanos {
 /// Whether a gap is long enough to be worth showing: at least 1 % of the request.
 pub(crate) fn worth_showing(gap: Nanos, request: Nanos) -> bool {
     gap > 0 && gap >= request / 100
+}
+
+/// Whether what the children leave is the span's own work, as in `execute` around a `lock wait`:
+/// a call's time should all be in its parts, work inside a process is a part itself.
+pub(crate) fn is_own_work(span: &Span) -> bool {
+    span.kind == SpanKind::Internal
 }
 
 #[cfg(test)]

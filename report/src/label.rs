@@ -1,24 +1,30 @@
 //! What a span is called and what is remarkable about it, in words.
 
-use tierscope_model::{Incomplete, Span, SpanEvent, SpanKind, Status, attr};
+use tierscope_model::{Incomplete, Span, SpanEvent, SpanKind, Status, Trace, attr};
 
+use crate::duration::human;
 use crate::text::visible_clip;
 
 /// Longest piece of outside text in a label or note, in columns.
 const LONGEST: usize = 60;
 
-/// A span's short name, safe to draw.
+/// A span's short name, safe to draw; a server span is called by its service.
 pub(crate) fn span_label(span: &Span) -> String {
+    match span.kind {
+        SpanKind::Server => visible_clip(&span.resource.service, LONGEST),
+        _ => work_label(span),
+    }
+}
+
+/// What a span does, with the statement or the file it does it to.
+pub(crate) fn work_label(span: &Span) -> String {
     let detail = [attr::DB_QUERY_SUMMARY, attr::FILE_PATH]
         .iter()
         .find_map(|key| span.attributes.text(key))
-        .filter(|detail| !span.name.contains(detail));
-    match (span.kind, detail) {
-        (SpanKind::Server, _) => visible_clip(&span.resource.service, LONGEST),
-        (_, Some(detail)) if !is_exchange(span) => {
-            visible_clip(&format!("{} {detail}", span.name), LONGEST)
-        }
-        _ => visible_clip(&span.name, LONGEST),
+        .filter(|detail| !span.name.contains(detail) && !is_exchange(span));
+    match detail {
+        Some(detail) => visible_clip(&format!("{} {detail}", span.name), LONGEST),
+        None => visible_clip(&span.name, LONGEST),
     }
 }
 
@@ -52,23 +58,38 @@ pub(crate) fn notes(span: &Span) -> Vec<String> {
         let what = visible_clip(&what.to_string(), LONGEST);
         notes.push(format!("not measured: {what}"));
     }
-    if let Some(cut) = span.attributes.int(attr::CLAMPED).filter(|n| *n > 0) {
-        let cut = crate::duration::human(cut.unsigned_abs());
-        notes.push(format!("cut by {cut} to fit its parent"));
+    if let Some(over) = span
+        .attributes
+        .int(attr::OUTLIVES_PARENT_NS)
+        .filter(|n| *n > 0)
+    {
+        let over = human(over.unsigned_abs());
+        notes.push(format!("ends {over} after its parent"));
     }
     notes
 }
 
-/// Both ends of a hop part in the direction its bytes went, e.g. `nginx → app`.
-pub(crate) fn hop(span: &Span) -> Option<String> {
+/// `request` or `response` for a part of a hop, none for other spans.
+pub(crate) fn direction(span: &Span) -> Option<&str> {
     span.attributes.text(attr::PART)?;
+    span.attributes.text(attr::HOP)?;
+    Some(span.attributes.text(attr::DIRECTION).unwrap_or("request"))
+}
+
+/// Both ends of the hop that the span is a part of, e.g. `nginx → app`, the caller first.
+pub(crate) fn hop_name(span: &Span) -> Option<String> {
+    direction(span)?;
     let hop = span.attributes.text(attr::HOP)?;
-    let response = span.attributes.text(attr::DIRECTION) == Some("response");
-    let text = match hop.split_once(" → ") {
-        Some((near, far)) if response => format!("{far} → {near}"),
-        _ => hop.to_owned(),
-    };
-    Some(visible_clip(&text, LONGEST))
+    Some(visible_clip(hop, LONGEST))
+}
+
+/// Both ends of a hop in the direction that the part's bytes went.
+pub(crate) fn hop(span: &Span) -> Option<String> {
+    let hop = hop_name(span)?;
+    match hop.split_once(" → ") {
+        Some((near, far)) if direction(span) == Some("response") => Some(format!("{far} → {near}")),
+        _ => Some(hop),
+    }
 }
 
 /// Whether a hop part is the wait in the receiver's socket buffer.
@@ -93,4 +114,20 @@ pub(crate) fn incomplete(reason: Incomplete) -> &'static str {
         Incomplete::MessageEnd => "a message's end was not seen exactly",
         Incomplete::Budget => "the memory budget was reached",
     }
+}
+
+/// Path, status and ids of the request, safe to draw.
+pub(crate) fn facts(trace: &Trace) -> Vec<String> {
+    let attributes = trace.root().map(|root| &root.attributes);
+    let get = |key| attributes.and_then(|a| a.get(key)).map(ToString::to_string);
+    let mut facts = Vec::new();
+    facts.extend(get(attr::URL_PATH).map(|path| visible_clip(&path, 200)));
+    facts.extend(
+        get(attr::HTTP_RESPONSE_STATUS_CODE).map(|s| format!("status {}", visible_clip(&s, 20))),
+    );
+    facts.extend(trace.request_id.map(|id| format!("request {id}")));
+    if trace.request_id.map(Into::into) != Some(trace.trace_id) {
+        facts.push(format!("trace {}", trace.trace_id));
+    }
+    facts
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use tierscope_model::{Span, SpanId, Timestamp, Trace};
+use tierscope_model::{Span, SpanId, SpanKind, Timestamp, Trace};
+
+use crate::label;
 
 /// Deeper nesting than this is drawn at this depth.
 const MAX_DEPTH: usize = 40;
@@ -46,6 +48,28 @@ impl<'a> Outline<'a> {
     /// Children in the order of the trace: by start.
     pub(crate) fn children(&self, index: usize) -> &[usize] {
         &self.children[index]
+    }
+
+    /// The span at the top of this one's tree: 0, the root, unless it belongs to an orphan.
+    pub(crate) fn top(&self, mut index: usize) -> usize {
+        while let Some(parent) = self.parent[index] {
+            index = parent;
+        }
+        index
+    }
+
+    /// The one upstream exchange of a proxy: of a server span that does nothing else visible.
+    pub(crate) fn proxied(&self, index: usize) -> Option<usize> {
+        let server = &self.spans[index];
+        let &[only] = self.children(index) else {
+            return None;
+        };
+        let upstream = &self.spans[only];
+        let proxy = server.kind == SpanKind::Server
+            && upstream.kind == SpanKind::Client
+            && upstream.resource.service == server.resource.service
+            && !label::is_exchange(upstream);
+        proxy.then_some(only)
     }
 
     /// Spans that hang on nothing, the root excepted.

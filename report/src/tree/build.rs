@@ -34,7 +34,7 @@ impl<'a> Builder<'a> {
         for child in self.opened(index) {
             self.push(&mut nodes, *child);
         }
-        if !nodes.is_empty() {
+        if !nodes.is_empty() && !gap::is_own_work(self.at(index)) {
             nodes.extend(self.gap(index, &nodes));
         }
         nodes.extend(self.moments(index));
@@ -63,7 +63,7 @@ impl<'a> Builder<'a> {
         if let Some(hop) = label::hop(span) {
             return push_hop(nodes, span, &hop);
         }
-        match self.proxied(index) {
+        match self.outline.proxied(index) {
             Some(upstream) => {
                 nodes.push(self.proxy(index, upstream));
                 nodes.extend(self.parts(upstream));
@@ -80,18 +80,6 @@ impl<'a> Builder<'a> {
             node.children = self.parts(index);
         }
         node
-    }
-
-    /// The one upstream exchange of a server span that does nothing else visible.
-    fn proxied(&self, index: usize) -> Option<usize> {
-        match self.outline.children(index) {
-            [only] => (self.at(index).kind == SpanKind::Server
-                && self.at(*only).kind == SpanKind::Client
-                && self.at(*only).resource.service == self.at(index).resource.service
-                && !label::is_exchange(self.at(*only)))
-            .then_some(*only),
-            _ => None,
-        }
     }
 
     /// A proxy's own time: what its upstream exchange does not cover.

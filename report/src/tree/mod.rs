@@ -7,7 +7,7 @@ mod node;
 mod paint;
 mod print;
 
-use tierscope_model::{Trace, attr};
+use tierscope_model::Trace;
 
 use crate::duration::human;
 use crate::label;
@@ -88,7 +88,11 @@ fn heading(trace: &Trace, paint: &Paint) -> String {
         visible_clip(&trace.endpoint, 200),
         human(trace.duration())
     );
-    let mut lines = format!("{}\n{}\n", paint.bold(&title), paint.dim(&facts(trace)));
+    let mut lines = format!(
+        "{}\n{}\n",
+        paint.bold(&title),
+        paint.dim(&label::facts(trace).join(" · "))
+    );
     if let Some(root) = trace.root() {
         for note in label::notes(root) {
             lines += &paint.red(&note);
@@ -96,19 +100,4 @@ fn heading(trace: &Trace, paint: &Paint) -> String {
         }
     }
     lines
-}
-
-fn facts(trace: &Trace) -> String {
-    let attributes = trace.root().map(|root| &root.attributes);
-    let get = |key| attributes.and_then(|a| a.get(key)).map(ToString::to_string);
-    let mut facts = Vec::new();
-    facts.extend(get(attr::URL_PATH).map(|path| visible_clip(&path, 200)));
-    facts.extend(
-        get(attr::HTTP_RESPONSE_STATUS_CODE).map(|s| format!("status {}", visible_clip(&s, 20))),
-    );
-    facts.extend(trace.request_id.map(|id| format!("request {id}")));
-    if trace.request_id.map(Into::into) != Some(trace.trace_id) {
-        facts.push(format!("trace {}", trace.trace_id));
-    }
-    facts.join(" · ")
 }

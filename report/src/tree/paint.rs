@@ -1,7 +1,7 @@
 //! ANSI colours, if asked for.
 
 /// One colour per tier, in order: client, proxy, app, database, further ones.
-const TIERS: [&str; 6] = ["37", "32", "34", "35", "36", "33"];
+const TIERS: [&str; 6] = ["39", "32", "94", "35", "36", "31"];
 /// What lies between two tiers.
 const NETWORK: &str = "33";
 

@@ -1,0 +1,88 @@
+//! The app: one process, which says itself when it is ready.
+
+use std::{
+    fs::Permissions,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Child,
+    time::Duration,
+};
+
+use crate::{
+    account::Account,
+    error::{Error, Result},
+    http::healthy,
+    launch::{daemon, wait_ready},
+    options::LabOptions,
+    process::Role,
+};
+
+const LIMIT: Duration = Duration::from_secs(15);
+const TEMPLATE: &str = include_str!("../../app/templates/report.html");
+
+/// The file to run: the app itself or, where it runs as somebody else, who may not reach a build
+/// directory, a copy in the lab.
+pub fn location(account: &Account, app: &Path, dir: &Path) -> PathBuf {
+    if account.switches() {
+        dir.join("app").join(app.file_name().unwrap_or_default())
+    } else {
+        app.to_path_buf()
+    }
+}
+
+/// Puts the app at its [`location`].
+pub fn install(account: &Account, app: &Path, dir: &Path) -> Result<PathBuf> {
+    let target = location(account, app, dir);
+    if target != app {
+        std::fs::copy(app, &target)
+            .and_then(|_| std::fs::set_permissions(&target, Permissions::from_mode(0o500)))
+            .map_err(Error::io("copy the app to", &target))?;
+        account.give(&target)?;
+    }
+    Ok(target)
+}
+
+/// Starts the app against PostgreSQL at `database`; it is not ready yet.
+pub fn start(
+    account: &Account,
+    binary: &Path,
+    options: &LabOptions,
+    database: SocketAddr,
+) -> Result<Child> {
+    let home = options.dir.join("app");
+    let template = home.join("report.html");
+    account.write(&template, TEMPLATE)?;
+    let mut command = account.command(binary);
+    command
+        .args(["--listen", &format!("127.0.0.1:{}", options.ports.app)])
+        .arg("--database-url")
+        .arg(format!("postgres://lab@{database}/lab?sslmode=disable"))
+        .args(["--pool-size", &options.pool_size.to_string()])
+        .args(["--workers", &options.app_workers.to_string()])
+        .arg("--template")
+        .arg(&template)
+        .arg("--audit-log")
+        .arg(home.join("audit.log"));
+    let flags = [
+        (options.truth, "--truth"),
+        (options.faults, "--faults"),
+        (options.n_plus_one, "--n-plus-one"),
+    ];
+    command.args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag));
+    daemon(account, command, &home, &log(&options.dir))
+}
+
+/// Waits for its `ready ADDRESS` line and its health, and returns the address.
+pub fn wait(child: &mut Child, dir: &Path) -> Result<SocketAddr> {
+    let log = log(dir);
+    wait_ready(Role::App, child, &log, LIMIT, || {
+        let text = std::fs::read_to_string(&log).ok()?;
+        let address = text.lines().find_map(|line| line.strip_prefix("ready "))?;
+        address.parse().ok().filter(|address| healthy(*address))
+    })
+}
+
+fn log(dir: &Path) -> PathBuf {
+    dir.join("logs/app.log")
+}

@@ -1,0 +1,94 @@
+//! Makes PostgreSQL's data directory: initdb, settings, schema, seed data.
+
+use std::{fs::OpenOptions, io::Write as _, path::Path, process::Command};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{
+    account::Account,
+    cache,
+    error::{Error, Result},
+    launch::{run, wait_ready},
+    postgres::{self, Postgres},
+    process::Role,
+    psql::Server,
+};
+
+const SETTINGS: &str = include_str!("../../postgres/postgresql.conf");
+const SCHEMA: &str = include_str!("../../postgres/schema.sql");
+const SEED: &str = include_str!("../../postgres/seed.sql");
+/// Over TCP any local user can come: only the app's role and database. Whoever reaches the socket
+/// owns the directory.
+const ACCESS: &str = "local all all trust\nhost lab lab 127.0.0.1/32 trust\n";
+/// What a killed server leaves must lie in its directory, so no POSIX shared memory by name; the
+/// second line keeps such segments off the disk as long as they are small.
+const OWN_SETTINGS: &str = "dynamic_shared_memory_type = mmap\nmin_dynamic_shared_memory = 16MB\n";
+const INITDB: [&str; 7] = [
+    "--username=postgres",
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--locale=C.UTF-8",
+    "--no-sync",
+    "--no-instructions",
+    "--pgdata",
+];
+/// The schema needs a superuser for its extension, the app must not be one.
+const PROMOTE: &str = "CREATE ROLE lab LOGIN SUPERUSER; CREATE DATABASE lab OWNER lab;";
+const DEMOTE: &str = "ALTER ROLE lab NOSUPERUSER; CHECKPOINT;";
+
+/// Fills `postgres.data` with a seeded cluster, from the cache or for the first time.
+pub fn provide(postgres: &Postgres, version: &str) -> Result<()> {
+    let slot = cache::slot(
+        version,
+        &[SETTINGS, SCHEMA, SEED, ACCESS, OWN_SETTINGS, PROMOTE],
+    );
+    if cache::fetch(&slot, &postgres.data)? {
+        return Ok(());
+    }
+    initialise(postgres.account, postgres.bin, &postgres.data)?;
+    seed(postgres)?;
+    cache::store(&postgres.data, &slot)
+}
+
+fn initialise(account: &Account, bin: &Path, data: &Path) -> Result<()> {
+    let mut initdb: Command = account.command(bin.join("initdb"));
+    initdb.args(INITDB).arg(data).current_dir("/");
+    run(initdb)?;
+    let settings = data.join("postgresql.conf");
+    OpenOptions::new()
+        .append(true)
+        .open(&settings)
+        .and_then(|mut file| write!(file, "\n{SETTINGS}\n{OWN_SETTINGS}"))
+        .map_err(Error::io("write", settings))?;
+    let access = data.join("pg_hba.conf");
+    std::fs::write(&access, ACCESS).map_err(Error::io("write", access))
+}
+
+/// Loads the tables through the socket: nobody else reaches the server meanwhile.
+fn seed(postgres: &Postgres) -> Result<()> {
+    let mut child = postgres.daemon("", postgres::SOCKET_PORT)?;
+    let server = Server {
+        account: postgres.account,
+        bin: postgres.bin,
+        host: postgres.socket_dir.display().to_string(),
+        port: postgres::SOCKET_PORT,
+    };
+    let loaded = wait_ready(
+        Role::Postgres,
+        &mut child,
+        &postgres.log,
+        postgres::LIMIT,
+        || server.answers("postgres", "postgres").then_some(()),
+    )
+    .and_then(|()| server.execute("postgres", "postgres", PROMOTE))
+    .and_then(|()| server.execute("lab", "lab", SCHEMA))
+    .and_then(|()| server.execute("lab", "lab", SEED))
+    .and_then(|()| server.execute("postgres", "postgres", DEMOTE));
+    // It is our child and not yet waited for, so the pid is still its own.
+    let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT);
+    child.wait().map_err(Error::io("stop", &postgres.data))?;
+    loaded
+}

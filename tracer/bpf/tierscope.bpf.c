@@ -22,5 +22,6 @@
 #include "usdt.bpf.c"
 #include "process.bpf.c"
 #include "walk.bpf.c"
+#include "trampoline.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

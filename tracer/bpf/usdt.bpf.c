@@ -53,7 +53,8 @@ static __always_inline u64 read_arg(struct pt_regs *ctx, const struct ts_arg *ar
 		if (arg->kind == TS_ARG_MEM_INDEXED)
 			address += read_register(ctx, arg->index_offset) * arg->scale;
 		value = 0;
-		if (bpf_probe_read_user(&value, sizeof(value), (void *)address))
+		/* No more than its size: the next byte may lie on a page that is not there. */
+		if (bpf_probe_read_user(&value, arg->size > 8 ? 8 : arg->size, (void *)address))
 			count_filtered(TS_FILTER_TEXT_FAULT);
 	}
 	return narrow(value, arg);

@@ -1,3 +1,18 @@
 //! What the kernel saw: loading the BPF programs, the probes they attach to, their records and the recording file.
+//!
+//! [`Tracer`] talks to the kernel; everything after its ring buffer is pure and runs without root.
 
+mod counters;
+mod error;
+pub mod hooks;
+pub mod host;
+mod kernel;
+mod processes;
+mod tracer;
+pub mod usdt;
 pub mod wire_record;
+
+pub use error::TracerError;
+pub use hooks::HookReport;
+pub use host::{HostReport, probe_host};
+pub use tracer::{ProgramStats, Service, Tracer, TracerOptions};

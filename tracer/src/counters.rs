@@ -1,0 +1,148 @@
+//! The programs' counters, turned into LOSS and FILTERED records of what is new.
+
+use aya::Ebpf;
+use aya::maps::{MapData, PerCpuArray};
+use zerocopy::IntoBytes;
+
+use crate::TracerError;
+use crate::kernel::monotonic_ns;
+use crate::wire_record::{
+    TS_FILTER_COUNT, TS_KIND_FILTERED, TS_KIND_LOSS, TS_PROGRAM_COUNT, ts_filtered, ts_head,
+    ts_loss, ts_program_counters,
+};
+
+/// `ts_program_counters` as the map's reader wants it: plain integers.
+type RawCounters = [u64; size_of::<ts_program_counters>() / 8];
+
+/// What was read last, so that the next reading can tell what is new.
+pub(crate) struct Counters {
+    programs: PerCpuArray<MapData, RawCounters>,
+    filters: PerCpuArray<MapData, u64>,
+    lost: Vec<Vec<u64>>,
+    filtered: Vec<u64>,
+    polled_at: u64,
+}
+
+impl Counters {
+    /// Takes the counters' maps out of the object.
+    pub(crate) fn new(bpf: &mut Ebpf) -> Result<Self, TracerError> {
+        Ok(Self {
+            programs: per_cpu_array(bpf, "counters")?,
+            filters: per_cpu_array(bpf, "filtered")?,
+            lost: vec![Vec::new(); TS_PROGRAM_COUNT as usize],
+            filtered: vec![0; TS_FILTER_COUNT as usize],
+            polled_at: monotonic_ns(),
+        })
+    }
+
+    /// LOSS and FILTERED records of what happened since the last call; none when nothing did.
+    pub(crate) fn poll(&mut self) -> Result<Vec<Vec<u8>>, TracerError> {
+        let now = monotonic_ns();
+        let mut records = Vec::new();
+        for program in 0..TS_PROGRAM_COUNT {
+            self.poll_program(program, now, &mut records)?;
+        }
+        for reason in 0..TS_FILTER_COUNT {
+            self.poll_filter(reason, now, &mut records)?;
+        }
+        self.polled_at = now;
+        Ok(records)
+    }
+
+    fn poll_program(
+        &mut self,
+        program: u32,
+        now: u64,
+        records: &mut Vec<Vec<u8>>,
+    ) -> Result<(), TracerError> {
+        let per_cpu = self
+            .programs
+            .get(&program, 0)
+            .map_err(map_error("counters"))?;
+        let known = &mut self.lost[program as usize];
+        known.resize(per_cpu.len(), 0);
+        for (cpu, raw) in per_cpu.iter().enumerate() {
+            let counters: ts_program_counters = zerocopy::transmute!(*raw);
+            if counters.lost > known[cpu] {
+                let mut loss = loss(program, cpu, &counters, self.polled_at, now);
+                loss.count -= known[cpu];
+                known[cpu] = counters.lost;
+                records.push(loss.as_bytes().to_vec());
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_filter(
+        &mut self,
+        reason: u32,
+        now: u64,
+        records: &mut Vec<Vec<u8>>,
+    ) -> Result<(), TracerError> {
+        let per_cpu = self
+            .filters
+            .get(&reason, 0)
+            .map_err(map_error("filtered"))?;
+        let total: u64 = per_cpu.iter().sum();
+        let known = &mut self.filtered[reason as usize];
+        if total > *known {
+            let record = ts_filtered {
+                head: head::<ts_filtered>(TS_KIND_FILTERED, now),
+                reason,
+                pad: 0,
+                count: total - *known,
+            };
+            *known = total;
+            records.push(record.as_bytes().to_vec());
+        }
+        Ok(())
+    }
+}
+
+/// The loss of one program on one CPU, all of it. What is new happened after the last poll.
+fn loss(
+    program: u32,
+    cpu: usize,
+    counters: &ts_program_counters,
+    polled_at: u64,
+    now: u64,
+) -> ts_loss {
+    ts_loss {
+        head: head::<ts_loss>(TS_KIND_LOSS, now),
+        program,
+        on_cpu: cpu as u32,
+        count: counters.lost,
+        first_ts: counters.lost_first_ts.max(polled_at),
+        last_ts: counters.lost_last_ts.max(polled_at),
+    }
+}
+
+/// The head of a record made in user space.
+pub(crate) fn head<Record>(kind: u32, ts: u64) -> ts_head {
+    ts_head {
+        kind: kind as u16,
+        len: size_of::<Record>() as u16,
+        cpu: 0,
+        ts,
+    }
+}
+
+/// Names the map in its error.
+pub(crate) fn map_error(map: &'static str) -> impl Fn(aya::maps::MapError) -> TracerError {
+    move |source| TracerError::Map { map, source }
+}
+
+/// Takes the map `name` out of the object.
+pub(crate) fn take_map(bpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, TracerError> {
+    bpf.take_map(name).ok_or(TracerError::Map {
+        map: name,
+        source: aya::maps::MapError::InvalidName { name: name.into() },
+    })
+}
+
+fn per_cpu_array<V: aya::Pod>(
+    bpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<PerCpuArray<MapData, V>, TracerError> {
+    take_map(bpf, name)?.try_into().map_err(map_error(name))
+}

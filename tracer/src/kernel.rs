@@ -1,0 +1,63 @@
+//! Small questions to the running kernel, and the embedded object.
+
+use std::error::Error;
+use std::fs;
+use std::time::Duration;
+
+use aya::{Btf, Ebpf, EbpfLoader};
+
+use crate::TracerError;
+
+/// The BPF programs, as compiled by `build.rs`.
+pub(crate) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tierscope.bpf.o"));
+
+/// The running kernel's release, such as `6.18.0`; empty where /proc is not mounted.
+pub fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// The kernel's description of its own types.
+pub(crate) fn btf() -> Result<Btf, TracerError> {
+    Btf::from_sys_fs().map_err(TracerError::NoBtf)
+}
+
+/// Makes the maps and relocates the programs; none is in the kernel yet.
+pub(crate) fn load_object(btf: &Btf, ring_bytes: u32) -> Result<Ebpf, TracerError> {
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .map_max_entries("events", ring_bytes)
+        .load(OBJECT)
+        .map_err(|error| TracerError::Load(Box::new(error)))
+}
+
+/// CLOCK_MONOTONIC now (ns), the clock of every record.
+pub(crate) fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a valid timespec for the call to fill; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32).as_nanos() as u64
+}
+
+/// An error and its causes on one line, without the verifier's log.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = first_line(&error.to_string());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = first_line(&error.to_string());
+        if !text.contains(&line) {
+            text = format!("{text}: {line}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}

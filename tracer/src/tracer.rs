@@ -1,0 +1,238 @@
+//! The tracer: programs in place, processes followed, records handed out.
+
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use aya::maps::{MapData, RingBuf};
+use aya::programs::Iter;
+use aya::programs::iter::IterLink;
+use aya::sys::{Stats, enable_stats};
+use aya::{Btf, Ebpf};
+
+use crate::TracerError;
+use crate::counters::{Counters, map_error, take_map};
+use crate::hooks::{self, HookReport, program_mut};
+use crate::kernel::{btf, load_object};
+use crate::processes::Processes;
+use crate::usdt::attach::Usdt;
+
+/// The walk's program and iterator.
+const WALK: &str = "walk";
+const WALK_OVER: &str = "task_file";
+
+/// A service to trace: a name, and the processes that it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// Shown to the user.
+    pub name: String,
+    /// Its processes now; what they forked and will fork belongs to it too.
+    pub pids: Vec<u32>,
+    /// A binary whose USDT probes to attach besides those of the running pids, for a service that is yet to start.
+    pub binary: Option<PathBuf>,
+}
+
+/// What to trace, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TracerOptions {
+    /// Their order gives the service index of the PROCESS records.
+    pub services: Vec<Service>,
+    /// Size of the ring buffer; a power of two.
+    pub ring_bytes: u32,
+    /// Has the kernel time every program ([`Tracer::stats`]); costs some 20 ns per run.
+    pub time_programs: bool,
+}
+
+impl Default for TracerOptions {
+    fn default() -> Self {
+        Self {
+            services: Vec::new(),
+            ring_bytes: 32 << 20,
+            time_programs: false,
+        }
+    }
+}
+
+/// How often one program ran and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramStats {
+    /// Its name in the object.
+    pub program: String,
+    /// Runs.
+    pub runs: u64,
+    /// Time in them (ns).
+    pub time_ns: u64,
+}
+
+/// Everything in the kernel that belongs to this recording; dropping it takes it all out again.
+pub struct Tracer {
+    bpf: Ebpf,
+    ring: RingBuf<MapData>,
+    ring_bytes: usize,
+    processes: Processes,
+    counters: Counters,
+    usdt: Usdt,
+    services: usize,
+    hooks: Vec<HookReport>,
+    /// Records made here, not yet handed out.
+    own: Vec<Vec<u8>>,
+    scratch: Vec<u8>,
+    _statistics: Option<OwnedFd>,
+}
+
+impl Tracer {
+    /// Puts every program in place, takes up the services' processes, their forks and their open sockets.
+    ///
+    /// # Errors
+    ///
+    /// No BTF, no privilege, a kernel without the hooks, a process that is not there; each says what to do.
+    pub fn start(options: TracerOptions) -> Result<Self, TracerError> {
+        let bytes = options.ring_bytes;
+        if !bytes.is_power_of_two() || bytes < 4096 {
+            return Err(TracerError::RingSize { bytes });
+        }
+        let btf = btf()?;
+        let mut tracer = Self::load(&btf, &options)?;
+        tracer.hooks = hooks::attach_all(&mut tracer.bpf, &btf)?;
+        for (index, service) in options.services.iter().enumerate() {
+            if let Some(binary) = &service.binary {
+                tracer.attach_usdt(binary.clone())?;
+            }
+            for pid in &service.pids {
+                tracer.follow(index as u32, *pid)?;
+            }
+        }
+        tracer.walk()?;
+        Ok(tracer)
+    }
+
+    fn load(btf: &Btf, options: &TracerOptions) -> Result<Self, TracerError> {
+        let mut bpf = load_object(btf, options.ring_bytes)?;
+        load_walk(&mut bpf, btf).map_err(walk_refused)?;
+        Ok(Self {
+            ring: take_map(&mut bpf, "events")?
+                .try_into()
+                .map_err(map_error("events"))?,
+            ring_bytes: options.ring_bytes as usize,
+            processes: Processes::new(&mut bpf)?,
+            counters: Counters::new(&mut bpf)?,
+            usdt: Usdt::new(&mut bpf)?,
+            services: options.services.len(),
+            hooks: Vec::new(),
+            own: Vec::new(),
+            scratch: Vec::new(),
+            // A kernel that cannot time programs traces as well.
+            _statistics: options
+                .time_programs
+                .then(|| enable_stats(Stats::RunTime).ok())
+                .flatten(),
+            bpf,
+        })
+    }
+
+    /// Traces one more process of a service, what it forked so far, and the sockets they have open.
+    ///
+    /// # Errors
+    ///
+    /// No such process or service, or the process is this one.
+    pub fn add_process(&mut self, service: u32, pid: u32) -> Result<(), TracerError> {
+        if service as usize >= self.services {
+            return Err(TracerError::NoSuchService {
+                index: service,
+                count: self.services,
+            });
+        }
+        self.follow(service, pid)?;
+        self.walk()
+    }
+
+    fn follow(&mut self, service: u32, pid: u32) -> Result<(), TracerError> {
+        let found = self.processes.add(service, pid)?;
+        self.own.extend(found);
+        // By this path the binary is the one that runs, even if another has its name by now.
+        self.attach_usdt(format!("/proc/{pid}/exe").into())
+    }
+
+    fn attach_usdt(&mut self, binary: PathBuf) -> Result<(), TracerError> {
+        let reports = self.usdt.attach_binary(&self.bpf, &binary)?;
+        self.hooks.extend(reports);
+        Ok(())
+    }
+
+    /// Has the kernel look at every open file of the traced processes.
+    fn walk(&mut self) -> Result<(), TracerError> {
+        let link = attach_walk(&mut self.bpf).map_err(walk_refused)?;
+        let walk = link.into_file().map_err(io::Error::other);
+        // The program writes no text: reading to the end is what makes it run.
+        walk.and_then(|mut walk| walk.read_to_end(&mut Vec::new()))
+            .map(drop)
+            .map_err(TracerError::Walk)
+    }
+
+    /// Hands every record that waits to `sink`, oldest first, as a copy that it may change.
+    ///
+    /// Call it every 10 ms or so: nobody is woken when a record comes. At most one ring's worth is handed
+    /// out per call, so that it returns however fast new ones come.
+    pub fn drain(&mut self, sink: &mut dyn FnMut(&mut [u8])) {
+        for mut record in self.own.drain(..) {
+            sink(&mut record);
+        }
+        let mut handed = 0;
+        while handed < self.ring_bytes {
+            let Some(record) = self.ring.next() else {
+                return;
+            };
+            handed += record.len();
+            self.scratch.clear();
+            self.scratch.extend_from_slice(&record);
+            sink(&mut self.scratch);
+        }
+    }
+
+    /// LOSS and FILTERED records of what was lost and left out since the last call.
+    ///
+    /// # Errors
+    ///
+    /// The counters' maps cannot be read.
+    pub fn poll_counters(&mut self) -> Result<Vec<Vec<u8>>, TracerError> {
+        self.counters.poll()
+    }
+
+    /// What became of every hook and probe.
+    pub fn hooks(&self) -> &[HookReport] {
+        &self.hooks
+    }
+
+    /// How often each program ran and for how long; zeros unless [`TracerOptions::time_programs`] was set.
+    pub fn stats(&self) -> Vec<ProgramStats> {
+        let infos = self
+            .bpf
+            .programs()
+            .filter_map(|(name, program)| Some((name, program.info().ok()?)));
+        infos
+            .map(|(name, info)| ProgramStats {
+                program: name.into(),
+                runs: info.run_count(),
+                time_ns: info.run_time().as_nanos() as u64,
+            })
+            .collect()
+    }
+}
+
+fn load_walk(bpf: &mut Ebpf, btf: &Btf) -> Result<(), aya::programs::ProgramError> {
+    let program: &mut Iter = program_mut(bpf, WALK)?.try_into()?;
+    program.load(WALK_OVER, btf)
+}
+
+fn attach_walk(bpf: &mut Ebpf) -> Result<IterLink, aya::programs::ProgramError> {
+    let program: &mut Iter = program_mut(bpf, WALK)?.try_into()?;
+    let link = program.attach()?;
+    program.take_link(link)
+}
+
+fn walk_refused(source: aya::programs::ProgramError) -> TracerError {
+    TracerError::Program {
+        program: WALK,
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,55 @@
+//! USDT: the probes that programs bring along, which aya does not know.
+
+pub mod arg;
+pub(crate) mod attach;
+pub mod note;
+pub mod probe;
+
+use thiserror::Error;
+
+/// Why a probe could not be attached.
+#[derive(Debug, Error)]
+pub enum UsdtError {
+    /// The binary is not there or not readable.
+    #[error("cannot read {path}")]
+    Read {
+        /// The binary.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no ELF file, or a broken one.
+    #[error("{path} is not an ELF file that can be traced")]
+    Elf {
+        /// The binary.
+        path: std::path::PathBuf,
+        /// Why.
+        source: object::Error,
+    },
+    /// An argument is where we cannot look.
+    #[error("probe {probe}: {source}")]
+    Arg {
+        /// `provider:name`.
+        probe: String,
+        /// Why.
+        source: arg::ArgError,
+    },
+    /// The table of probe locations is full.
+    #[error("more than {max} probe locations: trace fewer binaries at once")]
+    TooMany {
+        /// Its size.
+        max: u32,
+    },
+    /// The kernel refused.
+    #[error(
+        "{call} failed for probe {probe}: is the uprobe PMU there (/sys/bus/event_source/devices/uprobe)?"
+    )]
+    Kernel {
+        /// The call.
+        call: &'static str,
+        /// `provider:name`.
+        probe: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}

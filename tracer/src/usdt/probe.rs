@@ -1,0 +1,91 @@
+//! The probes we know, by provider and name, and which of their arguments are strings.
+
+use crate::wire_record::*;
+
+/// One probe of `ts_probe`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// As in the note.
+    pub provider: &'static str,
+    /// As in the note.
+    pub name: &'static str,
+    /// Its number in the records.
+    pub id: u32,
+    /// Bit i: argument i is a string.
+    pub texts: u8,
+}
+
+/// The application's provider.
+pub const APP: &str = "tierscope_app";
+/// PostgreSQL's provider.
+pub const POSTGRES: &str = "postgresql";
+
+const fn app(name: &'static str, id: u32, texts: u8) -> Probe {
+    Probe {
+        provider: APP,
+        name,
+        id,
+        texts,
+    }
+}
+
+const fn postgres(name: &'static str, id: u32, texts: u8) -> Probe {
+    Probe {
+        provider: POSTGRES,
+        name,
+        id,
+        texts,
+    }
+}
+
+/// All of them, in the order of `ts_probe`.
+pub const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
+    app("request_start", TS_PROBE_REQUEST_START, 0b1100),
+    app("request_end", TS_PROBE_REQUEST_END, 0),
+    app("db_acquire_start", TS_PROBE_DB_ACQUIRE_START, 0),
+    app("db_acquire_end", TS_PROBE_DB_ACQUIRE_END, 0),
+    app("db_query_start", TS_PROBE_DB_QUERY_START, 0b100),
+    app("db_query_end", TS_PROBE_DB_QUERY_END, 0),
+    app("cache_hit", TS_PROBE_CACHE_HIT, 0b100),
+    app("cache_miss", TS_PROBE_CACHE_MISS, 0b100),
+    app("file_io_start", TS_PROBE_FILE_IO_START, 0b1100),
+    app("file_io_end", TS_PROBE_FILE_IO_END, 0),
+    app("span_start", TS_PROBE_SPAN_START, 0b100),
+    app("span_end", TS_PROBE_SPAN_END, 0),
+    postgres("query__parse__start", TS_PROBE_PG_PARSE_START, 0b1),
+    postgres("query__parse__done", TS_PROBE_PG_PARSE_DONE, 0),
+    postgres("query__rewrite__start", TS_PROBE_PG_REWRITE_START, 0),
+    postgres("query__rewrite__done", TS_PROBE_PG_REWRITE_DONE, 0),
+    postgres("query__plan__start", TS_PROBE_PG_PLAN_START, 0),
+    postgres("query__plan__done", TS_PROBE_PG_PLAN_DONE, 0),
+    postgres("query__execute__start", TS_PROBE_PG_EXECUTE_START, 0),
+    postgres("query__execute__done", TS_PROBE_PG_EXECUTE_DONE, 0),
+    postgres("statement__status", TS_PROBE_PG_STATEMENT_STATUS, 0b1),
+    postgres("transaction__start", TS_PROBE_PG_TRANSACTION_START, 0),
+    postgres("transaction__commit", TS_PROBE_PG_TRANSACTION_COMMIT, 0),
+    postgres("transaction__abort", TS_PROBE_PG_TRANSACTION_ABORT, 0),
+    postgres("lock__wait__start", TS_PROBE_PG_LOCK_WAIT_START, 0),
+    postgres("lock__wait__done", TS_PROBE_PG_LOCK_WAIT_DONE, 0),
+];
+
+/// The BPF program that serves a provider's probes.
+pub(crate) fn program_of(provider: &str) -> &'static str {
+    if provider == APP {
+        "usdt_app"
+    } else {
+        "usdt_postgres"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_probe_stands_at_its_number() {
+        for (i, probe) in PROBES.iter().enumerate() {
+            assert_eq!(probe.id as usize, i, "{}", probe.name);
+            assert!(probe.texts.count_ones() <= 2, "{}", probe.name);
+        }
+    }
+}

@@ -6,11 +6,14 @@ use hdrhistogram::{CreationError, Histogram};
 use indicatif::ProgressBar;
 
 use crate::{
-    error::LoadError, mix::Mix, record::Record, record_file::RecordFile, summary::EndpointSummary,
+    clock::SECOND, error::LoadError, mix::Mix, record::Record, record_file::RecordFile,
+    summary::EndpointSummary,
 };
 
-/// 3 significant digits: every latency within 0.1 %.
-const DIGITS: u8 = 3;
+/// Latencies in ns up to an hour, with 3 significant digits; longer ones count as an hour.
+fn histogram() -> Result<Histogram<u64>, CreationError> {
+    Histogram::new_with_max(3_600 * SECOND, 3)
+}
 
 /// One endpoint's counts and latencies.
 pub struct Tally {
@@ -29,8 +32,8 @@ impl Tally {
             requests: 0,
             sent: 0,
             ok: 0,
-            from_intended: Histogram::new(DIGITS)?,
-            from_send: Histogram::new(DIGITS)?,
+            from_intended: histogram()?,
+            from_send: histogram()?,
         })
     }
 
@@ -86,7 +89,7 @@ impl Collector {
                 .names()
                 .map(|name| Tally::new(name))
                 .collect::<Result<_, _>>()?,
-            send_lag: Histogram::new(DIGITS)?,
+            send_lag: histogram()?,
             errors: BTreeMap::new(),
             last_byte: 0,
         })

@@ -38,7 +38,7 @@ pub fn run(options: &LoadOptions, progress: bool) -> Result<Summary, LoadError> 
         .map(RecordFile::create)
         .transpose()?;
     if options.hold {
-        hold()?;
+        hold(io::stdin().lock())?;
     }
     let begin = clock::now();
     let links = connect(options.target, options.connections, options.timeout)?;
@@ -64,8 +64,8 @@ pub fn run(options: &LoadOptions, progress: bool) -> Result<Summary, LoadError> 
     Ok(summary)
 }
 
-fn hold() -> Result<(), LoadError> {
-    match io::stdin().read_line(&mut String::new())? {
+fn hold(mut input: impl io::BufRead) -> Result<(), LoadError> {
+    match input.read_line(&mut String::new())? {
         0 => Err(LoadError::Held),
         _ => Ok(()),
     }
@@ -121,5 +121,16 @@ fn summarize(
             .iter()
             .map(|tally| tally.summary())
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_lets_go_and_an_end_does_not() {
+        assert!(hold(&b"go\n"[..]).is_ok());
+        assert!(matches!(hold(&b""[..]), Err(LoadError::Held)));
     }
 }

@@ -1,21 +1,31 @@
 //! A real TCP server whose answers take as long as their path says, and the options of a run.
 
+// Each test file uses its own part of this, and clippy knows tests by #[test] alone.
+#![allow(dead_code, clippy::unwrap_used)]
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use nix::time::{ClockId, clock_gettime};
 use tierscope_loadgen::{LoadOptions, Mix, Mode, Record};
+
+/// CLOCK_MONOTONIC in ns.
+pub fn now() -> u64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
+    Duration::from(time).as_nanos() as u64
+}
 
 /// A request as the server read it.
 pub struct Asked {
     pub target: String,
     pub body: Vec<u8>,
-    /// From its last byte read, on the server.
-    pub since: Instant,
+    /// When the server had read it, CLOCK_MONOTONIC ns.
+    pub at: u64,
 }
 
 /// Serves every connection on a thread of its own; `answer` gets each request and its connection
@@ -64,7 +74,7 @@ fn request(reader: &mut impl std::io::BufRead) -> Option<Asked> {
     Some(Asked {
         target,
         body,
-        since: Instant::now(),
+        at: now(),
     })
 }
 
@@ -103,5 +113,7 @@ pub fn options(target: SocketAddr, rate: f64, mix: Mix) -> LoadOptions {
 pub fn read(path: &Path) -> Vec<Record> {
     let file = BufReader::new(std::fs::File::open(path).unwrap());
     let lines = file.lines().map(|line| line.unwrap());
-    lines.map(|line| serde_json::from_str(&line).unwrap()).collect()
+    lines
+        .map(|line| serde_json::from_str(&line).unwrap())
+        .collect()
 }

@@ -1,0 +1,106 @@
+//! Latencies that are known exactly: the server says how long it really held each answer.
+
+mod support;
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use support::{mix, now, ok, options, read, serve};
+use tierscope_loadgen::{Record, run};
+
+/// 1 % of the shortest leaves room for what a busy machine takes to wake both sides.
+const DELAYS_MS: [u64; 3] = [50, 100, 200];
+
+/// Holds for as many ms as the path says. The answer's id is when the request was there and when
+/// the answer went, two CLOCK_MONOTONIC times in hex.
+fn server() -> SocketAddr {
+    serve(|asked, stream| {
+        let ms = asked.target[1..].parse().unwrap();
+        thread::sleep(Duration::from_millis(ms));
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Request-ID";
+        write!(stream, "{head}: {:016x}{:016x}\r\n\r\n", asked.at, now()).is_ok()
+    })
+}
+
+/// When the server had the request and when it sent the answer.
+fn held(record: &Record) -> (u64, u64) {
+    let id = record.id.as_deref().unwrap();
+    let time = |hex| u64::from_str_radix(hex, 16).unwrap();
+    (time(&id[..16]), time(&id[16..]))
+}
+
+fn median(times: impl Iterator<Item = u64>) -> u64 {
+    let mut times: Vec<_> = times.collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn assert_close(measured: u64, known: u64, what: &str) {
+    let error = measured.abs_diff(known) as f64 / known as f64;
+    assert!(error < 0.01, "{what}: {measured} ns, known {known} ns");
+}
+
+#[test]
+fn known_latencies_within_one_percent() {
+    let directory = tempfile::tempdir().unwrap();
+    let paths = DELAYS_MS.map(|ms| format!("/{ms}"));
+    let mix = mix(&paths.each_ref().map(String::as_str));
+    let mut options = options(server(), 100.0, mix);
+    options.connections = 32;
+    options.duration = Duration::from_secs(2);
+    options.records = Some(directory.path().join("client.jsonl"));
+    let summary = run(&options, false).unwrap();
+    let records = read(options.records.as_ref().unwrap());
+    assert_eq!(records.len(), 200);
+    for record in &records {
+        let (got, went) = held(record);
+        assert!(record.send_ns.unwrap() < got && went < record.first_byte_ns.unwrap());
+    }
+    for (path, endpoint) in paths.iter().zip(&summary.endpoints) {
+        let own = || records.iter().filter(|record| *record.path == **path);
+        let known = median(own().map(|r| held(r).1 - held(r).0));
+        let from_send = median(own().map(|r| r.last_byte_ns.unwrap() - r.send_ns.unwrap()));
+        let from_intended = median(own().map(|r| r.last_byte_ns.unwrap() - r.intended_ns));
+        assert_close(from_send, known, "records, from send");
+        assert_close(from_intended, known, "records, from intended");
+        assert_close(endpoint.from_send.p50_ns, known, "histogram, from send");
+        assert_close(
+            endpoint.from_intended.p50_ns,
+            known,
+            "histogram, from intended",
+        );
+    }
+}
+
+/// Coordinated omission: one stall is every request's that it kept waiting.
+#[test]
+fn a_stall_shows_in_the_intended_latency() {
+    let directory = tempfile::tempdir().unwrap();
+    let begin = Instant::now();
+    let (from, to) = (Duration::from_millis(400), Duration::from_millis(900));
+    let target = serve(move |_, stream| {
+        if (from..to).contains(&begin.elapsed()) {
+            thread::sleep(to.saturating_sub(begin.elapsed()));
+        }
+        ok(stream)
+    });
+    let mut options = options(target, 200.0, mix(&["/"]));
+    options.duration = Duration::from_millis(1_500);
+    options.records = Some(directory.path().join("client.jsonl"));
+    let summary = run(&options, false).unwrap();
+    let records = read(options.records.as_ref().unwrap());
+    let slow =
+        |latency: fn(&Record) -> u64| records.iter().filter(|r| latency(r) > 100_000_000).count();
+    // 200/s x 400 ms wait longer than 100 ms; only one per connection was sent into the stall.
+    let from_intended = slow(|r| r.last_byte_ns.unwrap() - r.intended_ns);
+    let from_send = slow(|r| r.last_byte_ns.unwrap() - r.send_ns.unwrap());
+    assert!((60..=120).contains(&from_intended), "{from_intended}");
+    assert!((1..=4).contains(&from_send), "{from_send}");
+    assert!(summary.total.from_intended.p90_ns > 150_000_000);
+    assert!(summary.send_lag.max_ns > 400_000_000);
+    assert_eq!(summary.total.ok, 300);
+}

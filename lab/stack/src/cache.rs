@@ -1,7 +1,7 @@
 //! The cache of seeded clusters: initdb and seeding take seconds, a copy does not.
 
 use std::{
-    fs::DirBuilder,
+    fs::{DirBuilder, File},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
@@ -46,24 +46,28 @@ pub fn fetch(slot: &Path, data: &Path) -> Result<bool> {
 
 /// Stores the stopped cluster `data`, whole or not at all.
 pub fn store(data: &Path, slot: &Path) -> Result<()> {
-    let partial = slot.with_extension(format!("{}.partial", std::process::id()));
-    let above = slot.parent().unwrap_or(slot);
+    let root = slot.parent().unwrap_or(slot);
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(above)
-        .map_err(Error::io("make", above))?;
+        .create(root)
+        .map_err(Error::io("make", root))?;
+    // One at a time: whatever else is half stored was left by a crash.
+    let lock = File::open(root).map_err(Error::io("open", root))?;
+    lock.lock().map_err(Error::io("lock", root))?;
+    if slot.is_dir() {
+        return Ok(());
+    }
+    let partial = root.join("partial");
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial).map_err(Error::io("remove", &partial))?;
+    }
     copy(data, &partial)?;
     // initdb was told not to sync; what is kept must survive a power cut.
     let mut sync = Command::new("sync");
     sync.arg("-f").arg(&partial);
     run(sync)?;
-    match std::fs::rename(&partial, slot) {
-        // Another `up` was faster; its cluster is the same.
-        Err(_) if slot.is_dir() => std::fs::remove_dir_all(&partial),
-        other => other,
-    }
-    .map_err(Error::io("store", slot))
+    std::fs::rename(&partial, slot).map_err(Error::io("store", slot))
 }
 
 /// Keeps owners and modes, shares blocks where the file system can.

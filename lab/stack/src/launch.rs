@@ -17,7 +17,7 @@ use crate::{
 };
 
 const PAUSE: Duration = Duration::from_millis(10);
-/// Lines of a log that an error shows.
+/// Lines of a log or of a helper's output that an error shows.
 const TAIL: usize = 10;
 
 /// Starts `command` in a process group of its own, so that a Ctrl-C does not reach it, with its
@@ -85,14 +85,15 @@ pub fn conclude(command: &Command, output: io::Result<std::process::Output>) -> 
     if output.status.success() {
         return Ok(());
     }
-    Err(failed(
-        String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    ))
+    Err(failed(last_lines(&output.stderr)))
 }
 
 fn tail(log: &Path) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    last_lines(&std::fs::read(log).unwrap_or_default())
+}
+
+fn last_lines(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(TAIL)..].join("\n")
 }

@@ -18,8 +18,8 @@ pub(in crate::svg) fn draw(xml: &mut Xml, trace: &Trace, bottom: f64) {
         xml.text((MARGIN, y), Font::new(11.0, ERROR), &text);
         y += 16.0;
     }
-    let hint = "Bars are to scale. Dark: a call from end to end; light: work inside it; a strip at its foot: its one \
-                exchange with the database. \
+    let hint = "Bars are to scale. Dark: a call from end to end; light: work inside it; \
+                a strip at its foot: its one exchange with the database. \
                 Point at a bar for its details.";
     xml.text((MARGIN, y), Font::new(11.0, MUTED), hint);
 }

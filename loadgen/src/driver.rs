@@ -6,33 +6,23 @@
 use std::{
     collections::VecDeque,
     io::{ErrorKind as Io, Read as _, Write as _},
-    os::fd::AsFd,
-};
-
-use nix::{
-    errno::Errno,
-    sys::{
-        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
-        time::TimeSpec,
-        timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
-    },
 };
 
 use crate::{
     answer::Answer,
-    clock::{self, SECOND},
+    clock,
     error::LoadError,
     interrupt::Interrupt,
     link::{Flight, Link, State},
     options::LoadOptions,
     outbox::Outbox,
+    poller::{Poller, TIMER},
     record::{ErrorKind, Record},
     schedule::Schedule,
 };
 
-/// Epoll tokens beside the links' indexes.
-const TIMER: u64 = u64::MAX;
-const INTERRUPT: u64 = u64::MAX - 1;
+/// The token of the signals; a link's is its index.
+const INTERRUPT: u64 = TIMER - 1;
 
 /// What the loop counts beside the records.
 #[derive(Debug, Default, Clone, Copy)]
@@ -49,8 +39,7 @@ pub struct Counts {
 pub struct Driver<'a> {
     options: &'a LoadOptions,
     timeout: u64,
-    epoll: Epoll,
-    timer: TimerFd,
+    poller: Poller,
     interrupt: Interrupt,
     links: Vec<Link>,
     /// Open links without a request, the one that waited longest first.
@@ -69,12 +58,10 @@ impl<'a> Driver<'a> {
         schedule: Schedule<'a>,
         outbox: Outbox,
     ) -> Result<Self, LoadError> {
-        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let driver = Self {
             options,
             timeout: options.timeout.as_nanos() as u64,
-            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
-            timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?,
+            poller: Poller::new()?,
             interrupt: Interrupt::new()?,
             idle: (0..links.len()).collect(),
             links,
@@ -83,11 +70,10 @@ impl<'a> Driver<'a> {
             outbox,
             counts: Counts::default(),
         };
-        watch(&driver.epoll, &driver.timer, TIMER)?;
-        watch(&driver.epoll, &driver.interrupt, INTERRUPT)?;
+        driver.poller.readable(&driver.interrupt, INTERRUPT)?;
         for (index, link) in driver.links.iter().enumerate() {
             if let State::Open { stream, .. } = &link.state {
-                watch(&driver.epoll, stream, index as u64)?;
+                driver.poller.readable(stream, index as u64)?;
             }
         }
         Ok(driver)
@@ -95,20 +81,15 @@ impl<'a> Driver<'a> {
 
     /// Runs until every request is answered, failed or given up.
     pub fn run(mut self) -> Result<Counts, LoadError> {
-        let mut events = vec![EpollEvent::empty(); self.links.len().min(256) + 2];
         loop {
             self.maintain(clock::now());
             let due = self.send_due();
             if due.is_none() && !self.links.iter().any(Link::is_busy) {
                 break;
             }
-            self.arm(due)?;
-            let ready = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
-                Err(Errno::EINTR) => 0,
-                ready => ready?,
-            };
-            for event in &events[..ready] {
-                match event.data() {
+            let wake = self.wake(due);
+            for event in 0..self.poller.wait(wake)? {
+                match self.poller.token(event) {
                     TIMER => {}
                     INTERRUPT => self.interrupted(),
                     index => self.ready(index as usize)?,
@@ -178,23 +159,18 @@ impl<'a> Driver<'a> {
         self.emit(Record::unsent(request, intended, error), now);
     }
 
-    /// Sets the timer to the first thing that must happen without an event.
-    fn arm(&self, due: Option<u64>) -> Result<(), LoadError> {
+    /// The first time at which something must happen without an event.
+    fn wake(&self, due: Option<u64>) -> u64 {
         let sending = due.map(|due| match self.idle.is_empty() {
             true => self.schedule.give_up(due, self.timeout),
             false => due,
         });
-        let links = self
+        let deadlines = self
             .links
             .iter()
             .filter_map(|link| link.deadline(self.timeout));
-        let Some(wake) = links.chain(sending).min() else {
-            return Ok(());
-        };
-        let at = TimeSpec::new((wake / SECOND) as i64, (wake % SECOND) as i64);
-        let absolute = TimerSetTimeFlags::TFD_TIMER_ABSTIME;
-        self.timer.set(Expiration::OneShot(at), absolute)?;
-        Ok(())
+        // The loop ends before there is neither a request to send nor one in flight.
+        deadlines.chain(sending).min().unwrap_or(0)
     }
 
     fn ready(&mut self, index: usize) -> Result<(), LoadError> {
@@ -274,10 +250,7 @@ impl<'a> Driver<'a> {
         let link = &mut self.links[index];
         let started = link.connect(self.options.target, now + self.timeout);
         let watched = match &link.state {
-            State::Opening { stream, .. } => {
-                let event = EpollEvent::new(EpollFlags::EPOLLOUT, index as u64);
-                self.epoll.add(stream, event).is_ok()
-            }
+            State::Opening { stream, .. } => self.poller.connecting(stream, index as u64).is_ok(),
             _ => false,
         };
         if started.is_err() || !watched {
@@ -294,8 +267,7 @@ impl<'a> Driver<'a> {
         if self.links[index].finish_connect().is_err() {
             self.connect_failed(index, clock::now());
         } else if let State::Open { stream, .. } = &self.links[index].state {
-            let mut event = EpollEvent::new(EpollFlags::EPOLLIN, index as u64);
-            self.epoll.modify(stream, &mut event)?;
+            self.poller.connected(stream, index as u64)?;
             self.counts.reconnects += 1;
             self.idle.push_back(index);
         }
@@ -323,8 +295,4 @@ impl<'a> Driver<'a> {
             self.schedule.stop(now);
         }
     }
-}
-
-fn watch(epoll: &Epoll, fd: impl AsFd, token: u64) -> Result<(), LoadError> {
-    Ok(epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token))?)
 }

@@ -16,6 +16,7 @@ mod link;
 mod mix;
 mod options;
 mod outbox;
+mod poller;
 mod record;
 mod record_file;
 mod request;

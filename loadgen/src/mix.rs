@@ -207,5 +207,6 @@ fn header_value<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Arc<str>>,
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 #[path = "mix_tests.rs"]
 mod tests;

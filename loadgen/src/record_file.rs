@@ -45,8 +45,10 @@ fn private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let file = options.open(path)?;
-    // `mode` says nothing about a file that was there before.
-    file.set_permissions(Permissions::from_mode(0o600))?;
+    // `mode` says nothing about a file that was there before; a device or pipe stays as it is.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
     Ok(file)
 }
 

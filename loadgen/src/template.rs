@@ -101,6 +101,7 @@ fn placeholder(inner: &str) -> Result<Piece, TemplateError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use rand::{SeedableRng as _, rngs::ChaCha8Rng};
 

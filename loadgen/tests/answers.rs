@@ -1,5 +1,7 @@
 //! What comes back over a real connection: chunks, interim answers, closes, garbage, silence.
 
+#![allow(clippy::unwrap_used)] // In helpers too, which clippy does not know as tests.
+
 mod support;
 
 use std::{
@@ -15,6 +17,12 @@ use tierscope_loadgen::{ErrorKind, LoadError, Mix, Mode, Record, Request, run};
 
 fn send(stream: &mut TcpStream, bytes: &str) -> bool {
     stream.write_all(bytes.as_bytes()).is_ok()
+}
+
+/// Sends and closes.
+fn last(stream: &mut TcpStream, bytes: &str) -> bool {
+    send(stream, bytes);
+    false
 }
 
 /// Sends every byte in a segment of its own.
@@ -33,14 +41,12 @@ fn answer(asked: &Asked, stream: &mut TcpStream) -> bool {
         }
         "/interim" => send(stream, "HTTP/1.1 103 Early Hints\r\n\r\n") && ok(stream),
         "/split" => drip(stream, &format!("{head}Content-Length: 2\r\n\r\nok")),
-        "/close" => {
-            send(
-                stream,
-                &format!("{head}Connection: close\r\nContent-Length: 1\r\n\r\n1"),
-            ) && false
-        }
-        "/until-close" => send(stream, &format!("{head}\r\nfour")) && false,
-        "/cut" => send(stream, &format!("{head}Content-Length: 9\r\n\r\nfour")) && false,
+        "/close" => last(
+            stream,
+            &format!("{head}Connection: close\r\nContent-Length: 1\r\n\r\n1"),
+        ),
+        "/until-close" => last(stream, &format!("{head}\r\nfour")),
+        "/cut" => last(stream, &format!("{head}Content-Length: 9\r\n\r\nfour")),
         "/garbage" => send(stream, "\x16\x03\x01 not http\r\n\r\n"),
         "/more" => send(stream, &format!("{head}Content-Length: 0\r\n\r\nmore")),
         "/missing" => send(
@@ -210,4 +216,17 @@ fn options_out_of_range_are_named() {
         let error = run(&bad, false).unwrap_err();
         assert!(matches!(error, LoadError::Option { option: named, .. } if named == option));
     }
+}
+
+#[test]
+fn records_that_cannot_be_written_fail_the_run() {
+    let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+    let before = mode("/dev/full");
+    for path in ["/nowhere/client.jsonl", "/dev/full"] {
+        let mut options = options(serve(answer), 200.0, mix(&["/a"]));
+        options.records = Some(path.into());
+        let error = run(&options, false).unwrap_err();
+        assert!(matches!(error, LoadError::Records { .. }), "{error}");
+    }
+    assert_eq!(mode("/dev/full"), before);
 }

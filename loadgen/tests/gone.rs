@@ -1,5 +1,7 @@
 //! A server that goes away: errors are recorded, and the run ends in time.
 
+#![allow(clippy::unwrap_used)] // In helpers too, which clippy does not know as tests.
+
 mod support;
 
 use std::{

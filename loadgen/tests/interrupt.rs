@@ -1,5 +1,7 @@
 //! Ctrl-C, in a process of its own: the signal is the whole process's.
 
+#![allow(clippy::unwrap_used)] // In helpers too, which clippy does not know as tests.
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Latencies that are known exactly: the server says how long it really held each answer.
 
+#![allow(clippy::unwrap_used)] // In helpers too, which clippy does not know as tests.
+
 mod support;
 
 use std::{

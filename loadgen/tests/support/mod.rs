@@ -1,10 +1,9 @@
 //! A real TCP server whose answers take as long as their path says, and the options of a run.
 
-// Each test file uses its own part of this, and clippy knows tests by #[test] alone.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code)] // Each test file uses its own part of this.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write},
+    io::{BufRead as _, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     thread,

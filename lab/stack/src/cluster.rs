@@ -1,6 +1,6 @@
 //! Makes PostgreSQL's data directory: initdb, settings, schema, seed data.
 
-use std::{fs::OpenOptions, io::Write as _, path::Path, process::Command};
+use std::{fs::OpenOptions, io::Write as _};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -8,7 +8,6 @@ use nix::{
 };
 
 use crate::{
-    account::Account,
     cache,
     error::{Error, Result},
     launch::{run, wait_ready},
@@ -48,14 +47,19 @@ pub fn provide(postgres: &Postgres, version: &str) -> Result<()> {
     if cache::fetch(&slot, &postgres.data)? {
         return Ok(());
     }
-    initialise(postgres.account, postgres.bin, &postgres.data)?;
+    initialise(postgres)?;
     seed(postgres)?;
     cache::store(&postgres.data, &slot)
 }
 
-fn initialise(account: &Account, bin: &Path, data: &Path) -> Result<()> {
-    let mut initdb: Command = account.command(bin.join("initdb"));
-    initdb.args(INITDB).arg(data).current_dir("/");
+fn initialise(postgres: &Postgres) -> Result<()> {
+    let data = &postgres.data;
+    let mut initdb = postgres.account.command(postgres.bin.join("initdb"));
+    // Inside the lab, where the take-down script finds it.
+    initdb
+        .args(INITDB)
+        .arg(data)
+        .current_dir(postgres.socket_dir);
     run(initdb)?;
     let settings = data.join("postgresql.conf");
     OpenOptions::new()

@@ -34,6 +34,8 @@ impl Server<'_> {
             .args(["-h", &self.host, "-p", &self.port.to_string()])
             .args(["-U", user, "-d", database, "-f", "-"])
             .env("PGSSLMODE", "disable")
+            // A server that is stopped still accepts, and never answers.
+            .env("PGCONNECT_TIMEOUT", "2")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

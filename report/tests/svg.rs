@@ -14,10 +14,26 @@ fn samples() -> [(&'static str, Trace); 5] {
     [
         ("health", health()),
         ("slow", slow()),
-        ("n_plus_one", n_plus_one(24)),
+        ("n_plus_one", n_plus_one(15)),
         ("broken", broken()),
         ("hostile", hostile()),
     ]
+}
+
+/// The samples as a plain viewer reads them.
+fn trees() -> &'static [(&'static str, usvg::Tree)] {
+    static TREES: LazyLock<Vec<(&'static str, usvg::Tree)>> = LazyLock::new(|| {
+        let mut options = usvg::Options::default();
+        Arc::make_mut(&mut options.fontdb).load_system_fonts();
+        let read = |(name, trace)| {
+            (
+                name,
+                usvg::Tree::from_str(&svg(&trace), &options).expect(name),
+            )
+        };
+        samples().map(read).into()
+    });
+    &TREES
 }
 
 fn svg(trace: &Trace) -> String {
@@ -72,9 +88,7 @@ fn hostile_text_stays_text() {
 
 #[test]
 fn labels_do_not_overlap_and_stay_in_the_picture() {
-    for (name, trace) in samples() {
-        let text = svg(&trace);
-        let tree = usvg::Tree::from_str(&text, &options()).expect(name);
+    for (name, tree) in trees() {
         let mut boxes = Vec::new();
         texts(tree.root(), &mut boxes);
         assert!(!boxes.is_empty(), "{name}");
@@ -93,11 +107,10 @@ fn labels_do_not_overlap_and_stay_in_the_picture() {
 
 #[test]
 fn a_plain_rasteriser_draws_it() {
-    for (name, trace) in samples() {
-        let tree = usvg::Tree::from_str(&svg(&trace), &options()).expect(name);
+    for (name, tree) in trees() {
         let size = tree.size().to_int_size();
         let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).expect(name);
-        resvg::render(&tree, tiny_skia::Transform::default(), &mut pixels.as_mut());
+        resvg::render(tree, tiny_skia::Transform::default(), &mut pixels.as_mut());
         let white = pixels
             .pixels()
             .iter()
@@ -105,23 +118,9 @@ fn a_plain_rasteriser_draws_it() {
         let share = white.count() * 100 / pixels.pixels().len();
         assert!((5..95).contains(&share), "{name}: {share} % white");
         if let Some(folder) = std::env::var_os("TIERSCOPE_PICTURES") {
-            let path = std::path::Path::new(&folder).join(name);
-            pixels.save_png(path.with_extension("png")).expect(name);
-            std::fs::write(path.with_extension("svg"), svg(&trace)).expect(name);
+            let path = std::path::Path::new(&folder).join(format!("{name}.png"));
+            pixels.save_png(path).expect(name);
         }
-    }
-}
-
-/// Reading the system's fonts takes a second: once for all tests.
-fn options() -> usvg::Options<'static> {
-    static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
-        let mut fonts = usvg::fontdb::Database::new();
-        fonts.load_system_fonts();
-        Arc::new(fonts)
-    });
-    usvg::Options {
-        fontdb: Arc::clone(&FONTS),
-        ..Default::default()
     }
 }
 

@@ -48,7 +48,7 @@ fn raw_span() -> impl Strategy<Value = RawSpan> {
     (
         any::<Option<prop::sample::Index>>(),
         times,
-        any::<String>(),
+        hostile(),
         value(),
         kind,
         any::<bool>(),
@@ -63,6 +63,11 @@ fn raw_span() -> impl Strategy<Value = RawSpan> {
         })
 }
 
+/// Any characters, control characters and quotes among them.
+fn hostile() -> impl Strategy<Value = String> {
+    prop::collection::vec(any::<char>(), 0..20).prop_map(String::from_iter)
+}
+
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         any::<bool>().prop_map(Value::from),
@@ -71,7 +76,7 @@ fn value() -> impl Strategy<Value = Value> {
         (-9_999i32..9_999).prop_map(|n| Value::Float(f64::from(n) / 4.0)),
         Just(Value::Float(f64::NAN)),
         Just(Value::Float(f64::NEG_INFINITY)),
-        any::<String>().prop_map(Value::from),
+        hostile().prop_map(Value::from),
     ]
 }
 

@@ -30,6 +30,10 @@ pub(super) fn title(span: &Span, offset: u64) -> String {
     ];
     lines.extend(label::notes(span));
     lines.extend(attributes(&span.attributes));
+    lines.extend(span.events.iter().map(|event| {
+        let after = human(event.time.since(span.start));
+        format!("{} after {after}", label::event_label(event))
+    }));
     lines.push(match &span.parent {
         Some(link) => format!(
             "joined to its parent by {}",

@@ -114,9 +114,13 @@ impl Plan<'_> {
         }
     }
 
+    /// A backend's events (each statement's transaction) would crowd the lane: they stand in its hover title.
     fn moments(&self, index: usize) -> impl Iterator<Item = Block> {
-        let events = self.at(index).events.iter().enumerate();
-        events.map(move |(place, event)| {
+        let events = match self.outline.is_backend(index) {
+            true => &[][..],
+            false => &self.at(index).events,
+        };
+        events.iter().enumerate().map(move |(place, event)| {
             let (x, offset) = (self.scale.x(event.time), self.scale.offset(event.time));
             let item = Item::Moment(index, place);
             Block::new(
@@ -179,7 +183,7 @@ impl Plan<'_> {
 
     fn is_only_exchange(&self, index: usize) -> bool {
         let above = self.outline.parent[index];
-        label::is_exchange(self.at(index))
+        label::is_query_exchange(self.at(index))
             && label::error(self.at(index)).is_none()
             && above.is_some_and(|p| {
                 self.outline.children(p).len() == 1 && self.lane_of[p] == self.lane_of[index]

@@ -24,7 +24,8 @@ use xml::Xml;
 /// What the picture says beyond the trace itself.
 #[derive(Clone, Debug, Default)]
 pub struct SvgOptions {
-    /// When the request began, on the wall clock, e.g. `2026-11-20 14:03:07.123 UTC`. A trace holds monotonic times only.
+    /// When the request began, on the wall clock, e.g. `2026-11-20 14:03:07.123 UTC`:
+    /// a trace itself holds monotonic times only.
     pub started: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! From spans to lines: joins the parts of a hop, opens what has only one thing in it, finds gaps.
 
-use tierscope_model::{Nanos, Span, SpanKind};
+use tierscope_model::{Nanos, Span};
 
 use super::fold;
 use super::node::{Look, Node, Segment};
@@ -51,9 +51,7 @@ impl<'a> Builder<'a> {
     /// The children; of a query with a single exchange, that exchange's children.
     fn opened(&self, index: usize) -> &'a [usize] {
         match self.outline.children(index) {
-            [only] if label::is_exchange(self.at(*only)) && !label::is_exchange(self.at(index)) => {
-                self.outline.children(*only)
-            }
+            [only] if label::is_query_exchange(self.at(*only)) => self.outline.children(*only),
             children => children,
         }
     }
@@ -74,7 +72,7 @@ impl<'a> Builder<'a> {
 
     fn span(&self, index: usize) -> Node {
         let mut node = self.bare(self.at(index));
-        if self.is_backend(index) {
+        if self.outline.is_backend(index) {
             node.notes.extend(self.phases(index));
         } else {
             node.children = self.parts(index);
@@ -103,13 +101,6 @@ impl<'a> Builder<'a> {
         node.failed = label::error(span).is_some();
         node.notes = label::notes(span);
         node
-    }
-
-    /// Whether the span is the database's side of an exchange: its phases stand beside its name.
-    fn is_backend(&self, index: usize) -> bool {
-        let parent = self.outline.parent[index];
-        self.at(index).kind == SpanKind::Server
-            && parent.is_some_and(|p| label::is_exchange(self.at(p)))
     }
 
     /// `plan 0.4 ms · execute 14.2 ms (lock wait 11.0 ms)`.

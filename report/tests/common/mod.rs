@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use tierscope_model::{
-    Evidence, Incomplete, Link, RequestId, Resource, Span, SpanEvent, SpanId, SpanKind, Status,
-    Timestamp, Trace, TraceId, attr,
+    Attributes, Evidence, Incomplete, Link, RequestId, Resource, Span, SpanEvent, SpanId, SpanKind,
+    Status, Timestamp, Trace, TraceId, attr,
 };
 
 const T0: u64 = 1_000_000_000_000;
@@ -149,8 +149,20 @@ impl Sample {
         self.hop(exchange, (APP, POSTGRES), false, [start, part(2), part(3)]);
         let server = (part(3), part(97));
         let backend = self.add(Some(exchange), POSTGRES, SpanKind::Server, name, server);
-        self.internal(backend, POSTGRES, "plan", (part(3), part(8)));
-        self.internal(backend, POSTGRES, "execute", (part(8), part(93)));
+        self.last().attributes.set(attr::DB_EXCHANGE, name);
+        self.last().events.push(SpanEvent {
+            time: Timestamp(T0 + server.0 * 1_000),
+            name: "transaction start".to_owned(),
+            attributes: Default::default(),
+        });
+        let phases: &[(&str, u64, u64)] = match name {
+            "ping" => &[],
+            "prepare" => &[("parse", 3, 96)],
+            _ => &[("plan", 3, 8), ("execute", 8, 93)],
+        };
+        for (phase, from, to) in phases {
+            self.internal(backend, POSTGRES, phase, (part(*from), part(*to)));
+        }
         self.hop(exchange, (APP, POSTGRES), true, [part(97), part(98), end]);
     }
 
@@ -218,15 +230,10 @@ pub fn slow() -> Trace {
         s.last().events.push(SpanEvent {
             time: Timestamp(T0 + 1_400_000),
             name: "cache miss".to_owned(),
-            attributes: [(attr::CACHE_KEY, "user:17")].into_iter().fold(
-                Default::default(),
-                |mut attributes: tierscope_model::Attributes, (key, value)| {
-                    attributes.set(key, value);
-                    attributes
-                },
-            ),
+            attributes: cache_key("user:17"),
         });
-        s.internal(app, APP, "db pool wait", (1_500, 3_900));
+        let pool = s.internal(app, APP, "db pool wait", (1_500, 3_900));
+        s.exchange(pool, "ping", (1_600, 3_000));
         s.query(app, "SELECT users", (3_900, 19_100));
         let prepared = s.add(
             Some(app),
@@ -249,6 +256,12 @@ pub fn slow() -> Trace {
         s.internal(app, APP, "serialize", (43_200, 44_500));
     });
     sample.trace
+}
+
+fn cache_key(key: &'static str) -> Attributes {
+    let mut attributes = Attributes::new();
+    attributes.set(attr::CACHE_KEY, key);
+    attributes
 }
 
 fn lock_wait(sample: &mut Sample) {

@@ -29,6 +29,8 @@ pub(crate) fn load_object(btf: &Btf, ring_bytes: u32) -> Result<Ebpf, TracerErro
     EbpfLoader::new()
         .btf(Some(btf))
         .map_max_entries("events", ring_bytes)
+        // Task storage: aya makes the map but has no reader for it, and we need none.
+        .allow_unsupported_maps()
         .load(OBJECT)
         .map_err(|error| TracerError::Load(Box::new(error)))
 }
@@ -59,5 +61,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    let end = line.find(". Verifier output").unwrap_or(line.len());
+    line[..end].to_owned()
 }

@@ -1,15 +1,15 @@
 //! Where a probe's arguments are: the assembler operands of an ELF note.
 //!
 //! One argument is `N@OPERAND`: its size in bytes, negative when signed, and where it lies. x86-64 has
-//! `%reg`, `$constant`, `disp(%base)` and `disp(%base,%index,scale)`; aarch64 `reg`, `constant` and
-//! `[base, disp]`.
+//! `%reg`, `$constant`, `disp(%base)`, `disp(%base,%index,scale)` and `disp+symbol(%rip)`; aarch64 `reg`,
+//! `constant` and `[base, disp]`.
 
 use thiserror::Error;
 
 use super::note::Machine;
 use crate::wire_record::{TS_ARG_CONST, TS_ARG_MEM, TS_ARG_MEM_INDEXED, TS_ARG_REG, ts_arg};
 
-/// Most arguments of a probe.
+/// Arguments of a probe that are recorded; further ones are passed over.
 pub const MAX_ARGS: usize = 6;
 
 /// An operand that is not understood.
@@ -20,23 +20,37 @@ pub struct ArgError {
     pub operand: String,
 }
 
-/// The arguments of a note, at most [`MAX_ARGS`] of them, and how many there are.
+/// The arguments of one probe location.
+#[derive(Clone, Debug, Default)]
+pub struct Args {
+    /// Where each is; those beyond `count` are of kind `TS_ARG_NONE`.
+    pub args: [ts_arg; MAX_ARGS],
+    /// How many there are.
+    pub count: u8,
+}
+
+/// The code around a probe, which its operands may refer to.
+pub struct Place<'a> {
+    /// Whose operands they are.
+    pub machine: Machine,
+    /// How far a symbol lies from the probe's instruction.
+    pub distance: &'a dyn Fn(&str) -> Option<i64>,
+}
+
+/// Parses the arguments of a note, the first [`MAX_ARGS`] of them.
 ///
 /// # Errors
 ///
-/// An operand of a form that the machine does not have, or more than [`MAX_ARGS`].
-pub fn parse(machine: Machine, text: &str) -> Result<([ts_arg; MAX_ARGS], u8), ArgError> {
-    let mut args = [ts_arg::default(); MAX_ARGS];
-    let mut count = 0;
-    for operand in split(text) {
-        let error = || ArgError {
+/// An operand of a form that the machine does not have, or a symbol that is not there.
+pub fn parse(place: &Place<'_>, text: &str) -> Result<Args, ArgError> {
+    let mut parsed = Args::default();
+    for (slot, operand) in parsed.args.iter_mut().zip(split(text)) {
+        *slot = parse_one(place, operand).ok_or_else(|| ArgError {
             operand: operand.into(),
-        };
-        let slot = args.get_mut(count).ok_or_else(error)?;
-        *slot = parse_one(machine, operand).ok_or_else(error)?;
-        count += 1;
+        })?;
+        parsed.count += 1;
     }
-    Ok((args, count as u8))
+    Ok(parsed)
 }
 
 /// Operands are separated by spaces, but a space may also stand inside aarch64's brackets.
@@ -49,11 +63,11 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
     .filter(|operand| !operand.is_empty())
 }
 
-fn parse_one(machine: Machine, text: &str) -> Option<ts_arg> {
+fn parse_one(place: &Place<'_>, text: &str) -> Option<ts_arg> {
     let (size, operand) = text.split_once('@')?;
     let size: i8 = size.parse().ok()?;
-    let mut arg = match machine {
-        Machine::X86_64 => x86_64(operand)?,
+    let mut arg = match place.machine {
+        Machine::X86_64 => x86_64(operand, place.distance)?,
         Machine::Aarch64 => aarch64(operand)?,
         Machine::Other => return None,
     };
@@ -106,7 +120,10 @@ fn parse_i64(text: &str) -> Option<i64> {
     })
 }
 
-fn x86_64(operand: &str) -> Option<ts_arg> {
+/// The instruction pointer in `pt_regs`: at a probe, the probe's own address.
+const X86_64_IP: u16 = 128;
+
+fn x86_64(operand: &str, distance: &dyn Fn(&str) -> Option<i64>) -> Option<ts_arg> {
     if let Some(value) = operand.strip_prefix('$') {
         return constant(value);
     }
@@ -114,6 +131,9 @@ fn x86_64(operand: &str) -> Option<ts_arg> {
         return x86_64_register(name).map(register);
     }
     let (displacement, inside) = operand.strip_suffix(')')?.split_once('(')?;
+    if inside == "%rip" {
+        return Some(memory(X86_64_IP, symbolic(displacement, distance)?));
+    }
     let displacement = match displacement {
         "" => 0,
         text => parse_i64(text)?,
@@ -130,6 +150,16 @@ fn x86_64(operand: &str) -> Option<ts_arg> {
         }
     }
     parts.next().is_none().then_some(arg)
+}
+
+/// `symbol`, `40+symbol` or `symbol+40`, as the distance from the probe.
+fn symbolic(text: &str, distance: &dyn Fn(&str) -> Option<i64>) -> Option<i64> {
+    let (first, second) = text.split_once('+').unwrap_or(("0", text));
+    let (number, symbol) = match parse_i64(first) {
+        Some(number) => (number, second),
+        None => (parse_i64(second)?, first),
+    };
+    distance(symbol)?.checked_add(number)
 }
 
 /// Offset in `pt_regs` of a register or of its low part (`%ah` and its like are high parts: not supported).
@@ -184,10 +214,17 @@ fn aarch64_register(name: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> ts_arg {
-        let (args, count) = parse(Machine::X86_64, text).expect(text);
-        assert_eq!(count, 1, "{text}");
-        args[0]
+    fn parse_on(machine: Machine, text: &str) -> Result<Args, ArgError> {
+        let distance = |symbol: &str| (symbol == "NBuffers").then_some(0x1000);
+        let place = Place {
+            machine,
+            distance: &distance,
+        };
+        parse(&place, text)
+    }
+
+    fn x86(text: &str) -> Result<Args, ArgError> {
+        parse_on(Machine::X86_64, text)
     }
 
     /// (kind, register, index, scale, value, size, signed)
@@ -230,19 +267,30 @@ mod tests {
             ("4@(%r12)", (TS_ARG_MEM, 24, 0, 0, 0, 4, 0)),
             ("8@0x10(%rsp)", (TS_ARG_MEM, 152, 0, 0, 16, 8, 0)),
             ("8@(%rax,%rcx,8)", (TS_ARG_MEM_INDEXED, 80, 88, 8, 0, 8, 0)),
+            ("-4@NBuffers(%rip)", (TS_ARG_MEM, 128, 0, 0, 0x1000, 4, 1)),
+            (
+                "-4@40+NBuffers(%rip)",
+                (TS_ARG_MEM, 128, 0, 0, 0x1028, 4, 1),
+            ),
+            ("-4@NBuffers+-8(%rip)", (TS_ARG_MEM, 128, 0, 0, 0xff8, 4, 1)),
             ("8@-8(%rax,%rcx)", (TS_ARG_MEM_INDEXED, 80, 88, 1, -8, 8, 0)),
         ];
         for (text, expected) in cases {
-            assert_eq!(shape(one(text)), expected, "{text}");
+            let parsed = x86(text).expect(text);
+            assert_eq!(
+                (parsed.count, shape(parsed.args[0])),
+                (1, expected),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn every_aarch64_form() {
-        let (args, count) =
-            parse(Machine::Aarch64, "8@x0 -4@w30 8@[sp, 16] 4@[x1] 4@-7").expect("parses");
-        assert_eq!(count, 5);
-        let shapes: Vec<_> = args[..5].iter().map(|arg| shape(*arg)).collect();
+        let parsed =
+            parse_on(Machine::Aarch64, "8@x0 -4@w30 8@[sp, 16] 4@[x1] 4@-7").expect("parses");
+        assert_eq!(parsed.count, 5);
+        let shapes: Vec<_> = parsed.args[..5].iter().map(|arg| shape(*arg)).collect();
         assert_eq!(
             shapes,
             [
@@ -276,26 +324,29 @@ mod tests {
             "8@(%rax,%rcx,8,1)",
             "8@(,%rcx,8)",
             "8@foo(%rip)",
+            "8@4(%rip)",
+            "8@(%rip)",
+            "8@NBuffers(%rax)",
+            "8@NBuffers+NBuffers(%rip)",
             "300@%rax",
             "8@x0",
             "8@[x0]",
             "é@%rax",
         ] {
-            let error = parse(Machine::X86_64, text).expect_err(text);
+            let error = x86(text).expect_err(text);
             assert_eq!(error.operand, text);
         }
-        assert!(parse(Machine::Aarch64, "8@x31").is_err());
-        assert!(parse(Machine::Aarch64, "8@[x0").is_err());
-        assert!(parse(Machine::Other, "8@x0").is_err());
+        assert!(parse_on(Machine::Aarch64, "8@x31").is_err());
+        assert!(parse_on(Machine::Aarch64, "8@[x0").is_err());
+        assert!(parse_on(Machine::Other, "8@x0").is_err());
     }
 
     #[test]
-    fn no_more_than_six() {
-        assert_eq!(parse(Machine::X86_64, "").expect("none").1, 0);
-        assert_eq!(
-            parse(Machine::X86_64, &"8@%rax ".repeat(6)).expect("six").1,
-            6
-        );
-        assert!(parse(Machine::X86_64, &"8@%rax ".repeat(7)).is_err());
+    fn the_first_six_are_kept() {
+        assert_eq!(x86("").expect("none").count, 0);
+        for (written, kept) in [(5, 5), (6, 6), (7, 6)] {
+            let args = x86(&"8@%rax ".repeat(written)).expect("args");
+            assert_eq!(args.count, kept);
+        }
     }
 }

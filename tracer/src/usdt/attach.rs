@@ -16,9 +16,9 @@ use aya::Ebpf;
 use aya::maps::{Array, MapData};
 use aya::programs::UProbe;
 
-use super::note::{self, Machine, Note};
+use super::UsdtError;
+use super::note::{self, Note};
 use super::probe::{APP, POSTGRES, PROBES, Probe, program_of};
-use super::{UsdtError, arg};
 use crate::TracerError;
 use crate::counters::{map_error, take_map};
 use crate::hooks::{HookReport, program_mut};
@@ -77,13 +77,13 @@ impl Usdt {
         if !self.known.insert((meta.dev(), meta.ino())) {
             return Ok(Vec::new());
         }
-        let (machine, notes) = note::read(binary)?;
+        let notes = note::read(binary)?;
         let has_provider =
             |probe: &&Probe| notes.iter().any(|note| note.provider == probe.provider);
         let probes = PROBES.iter().filter(has_provider);
         Ok(probes
             .map(|probe| {
-                let result = self.attach_probe(bpf, binary, machine, &notes, probe);
+                let result = self.attach_probe(bpf, binary, &notes, probe);
                 report(probe, binary, result)
             })
             .collect())
@@ -94,7 +94,6 @@ impl Usdt {
         &mut self,
         bpf: &Ebpf,
         binary: &Path,
-        machine: Machine,
         notes: &[Note],
         probe: &Probe,
     ) -> Result<usize, UsdtError> {
@@ -102,7 +101,7 @@ impl Usdt {
         let locations = notes.iter().filter(is_it);
         let mut count = 0;
         for note in locations {
-            let cookie = self.add_spec(machine, note, probe)?;
+            let cookie = self.add_spec(note, probe)?;
             let link = attach_location(bpf, binary, note, probe, cookie)?;
             self.links.push(link);
             count += 1;
@@ -111,18 +110,17 @@ impl Usdt {
     }
 
     /// Tells the kernel side where a location's arguments are; returns the spec's index.
-    fn add_spec(&mut self, machine: Machine, note: &Note, probe: &Probe) -> Result<u32, UsdtError> {
-        let (args, arg_count) =
-            arg::parse(machine, &note.args).map_err(|source| UsdtError::Arg {
-                probe: full_name(probe),
-                source,
-            })?;
+    fn add_spec(&mut self, note: &Note, probe: &Probe) -> Result<u32, UsdtError> {
+        let args = note.args.clone().map_err(|source| UsdtError::Arg {
+            probe: full_name(probe),
+            source,
+        })?;
         let spec = ts_usdt_spec {
             probe: probe.id as u16,
-            arg_count,
+            arg_count: args.count,
             text_mask: probe.texts,
             pad: 0,
-            args,
+            args: args.args,
         };
         let raw: RawSpec = zerocopy::transmute!(spec);
         let index = self.used;

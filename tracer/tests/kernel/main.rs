@@ -1,0 +1,39 @@
+//! The tracer on the running kernel, against processes of which every byte is known.
+//!
+//! Needs root and a kernel that has the hooks; each test says so and passes where it has not.
+
+mod postgres;
+mod programs;
+mod records;
+mod sockets;
+mod workload;
+
+use tierscope_tracer::{Service, Tracer, TracerOptions};
+
+/// Whether this test can run here; says why not.
+fn can_trace() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        println!("skipped: not root");
+    }
+    root
+}
+
+/// A tracer of one service with these processes.
+fn trace(pids: &[u32]) -> Tracer {
+    trace_with_ring(pids, 16 << 20)
+}
+
+fn trace_with_ring(pids: &[u32], ring_bytes: u32) -> Tracer {
+    let service = Service {
+        name: "tested".into(),
+        pids: pids.to_vec(),
+        binary: None,
+    };
+    let options = TracerOptions {
+        services: vec![service],
+        ring_bytes,
+        time_programs: true,
+    };
+    Tracer::start(options).expect("the tracer starts")
+}

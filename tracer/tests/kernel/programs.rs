@@ -1,0 +1,124 @@
+//! What is loaded, what it costs, and what happens when it cannot deliver.
+
+use aya::programs::loaded_programs;
+use tierscope_tracer::hooks::HOOKS;
+use tierscope_tracer::probe_host;
+use tierscope_tracer::wire_record::*;
+
+use crate::records::Records;
+use crate::workload::{self, Workload};
+use crate::{can_trace, trace, trace_with_ring};
+
+/// `BPF_PROG_TYPE_TRACING` and `BPF_PROG_TYPE_KPROBE` (uprobes): neither can change a packet or a process.
+const OBSERVING: [u32; 2] = [26, 2];
+
+#[test]
+fn every_program_only_observes() {
+    if !can_trace() {
+        return;
+    }
+    let tracer = trace(&[]);
+    let names: Vec<_> = tracer
+        .stats()
+        .into_iter()
+        .map(|stats| stats.program)
+        .collect();
+    assert!(names.len() > 10, "{names:?}");
+    let mut seen = 0;
+    for program in loaded_programs().filter_map(Result::ok) {
+        // The kernel keeps 15 characters of a name.
+        if names
+            .iter()
+            .any(|name| program.name_as_str() == Some(&name[..name.len().min(15)]))
+        {
+            assert!(
+                OBSERVING.contains(&(program.program_type() as u32)),
+                "{program:?}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= names.len());
+}
+
+#[test]
+fn every_hook_is_reported() {
+    if !can_trace() {
+        return;
+    }
+    let tracer = trace(&[]);
+    for hook in HOOKS {
+        assert!(
+            tracer
+                .hooks()
+                .iter()
+                .any(|report| report.event == hook.event && report.attached),
+            "{}",
+            hook.event
+        );
+    }
+}
+
+#[test]
+fn a_ring_that_overflows_counts_what_it_lost() {
+    if !can_trace() {
+        return;
+    }
+    let workload = Workload::start("many");
+    let mut tracer = trace_with_ring(&[workload.pid()], 1 << 16);
+    workload.run();
+    let records = Records::take(&mut tracer);
+    let lost: u64 = records
+        .losses
+        .iter()
+        .filter(|l| l.program == TS_PROGRAM_RECV)
+        .map(|l| l.count)
+        .sum();
+    let delivered = records.recvs.iter().filter(|recv| recv.taken > 0).count() as u64;
+    let made = 2 * workload::MANY_EXCHANGES as u64;
+    // The end of the stream is one read more.
+    assert_eq!(delivered + lost, made + 1);
+    assert!(lost > 0);
+    assert!(
+        records
+            .losses
+            .iter()
+            .all(|loss| loss.first_ts <= loss.last_ts && loss.first_ts > 0)
+    );
+    assert!(
+        Records::take(&mut tracer).losses.is_empty(),
+        "each loss is told once"
+    );
+}
+
+#[test]
+fn the_cost_of_an_event() {
+    if !can_trace() {
+        return;
+    }
+    let workload = Workload::start("many");
+    let mut tracer = trace(&[workload.pid()]);
+    workload.run();
+    Records::take(&mut tracer).check_no_loss();
+    for stats in tracer.stats().iter().filter(|stats| stats.runs > 0) {
+        let per_run = stats.time_ns / stats.runs;
+        println!(
+            "{:>16} {:>9} runs {per_run:>6} ns",
+            stats.program, stats.runs
+        );
+        assert!(per_run < 100_000, "{stats:?}");
+    }
+}
+
+#[test]
+fn the_host_is_looked_at() {
+    let report = probe_host();
+    assert!(!report.kernel_release.is_empty());
+    if can_trace() {
+        println!("{report:#?}");
+        assert!(report.can_trace());
+        assert_eq!(report.hooks.len(), HOOKS.len());
+    } else {
+        assert!(!report.can_trace());
+    }
+}

@@ -1,0 +1,230 @@
+//! What a tracer handed out, sorted by kind, and the checks that hold for every connection.
+
+use tierscope_tracer::Tracer;
+use tierscope_tracer::wire_record::*;
+use zerocopy::FromBytes;
+
+/// One SEND with its captured bytes.
+pub struct Send {
+    pub fixed: ts_send,
+    pub head: Vec<u8>,
+}
+
+/// One USDT record with its texts.
+pub struct Usdt {
+    pub fixed: ts_usdt,
+    pub text: [String; 2],
+}
+
+/// All records of a run.
+#[derive(Default)]
+pub struct Records {
+    pub sockets: Vec<ts_socket>,
+    pub sends: Vec<Send>,
+    pub recvs: Vec<ts_recv>,
+    pub arrivals: Vec<ts_arrive>,
+    pub retransmits: Vec<ts_retransmit>,
+    pub closes: Vec<ts_close>,
+    pub usdt: Vec<Usdt>,
+    pub processes: Vec<ts_process>,
+    pub losses: Vec<ts_loss>,
+    pub filtered: Vec<ts_filtered>,
+}
+
+/// Both ends of one connection, as the kernel saw them.
+pub struct Pair<'a> {
+    pub client: &'a ts_socket,
+    pub server: &'a ts_socket,
+}
+
+impl Records {
+    /// Everything `tracer` has, counters included.
+    pub fn take(tracer: &mut Tracer) -> Self {
+        let mut records = Self::default();
+        tracer.drain(&mut |record| records.add(record));
+        for record in tracer.poll_counters().expect("counters") {
+            records.add(&record);
+        }
+        records
+    }
+
+    fn add(&mut self, record: &[u8]) {
+        let (head, _) = ts_head::read_from_prefix(record).expect("head");
+        assert_eq!(
+            usize::from(head.len),
+            record.len(),
+            "len is the whole record"
+        );
+        assert_eq!(record.len() % 8, 0, "records are padded to 8");
+        match u32::from(head.kind) {
+            TS_KIND_SOCKET => self.sockets.push(fixed(record)),
+            TS_KIND_SEND => self.sends.push(send(record)),
+            TS_KIND_RECV => self.recvs.push(fixed(record)),
+            TS_KIND_ARRIVE => self.arrivals.push(fixed(record)),
+            TS_KIND_RETRANSMIT => self.retransmits.push(fixed(record)),
+            TS_KIND_CLOSE => self.closes.push(fixed(record)),
+            TS_KIND_USDT => self.usdt.push(usdt(record)),
+            TS_KIND_PROCESS => self.processes.push(fixed(record)),
+            TS_KIND_LOSS => self.losses.push(fixed(record)),
+            TS_KIND_FILTERED => self.filtered.push(fixed(record)),
+            kind => panic!("unknown kind {kind}"),
+        }
+    }
+
+    /// How many events were left out for `reason`.
+    pub fn filtered(&self, reason: u32) -> u64 {
+        let of_reason = self
+            .filtered
+            .iter()
+            .filter(|record| record.reason == reason);
+        of_reason.map(|record| record.count).sum()
+    }
+
+    /// The two sockets of the connection from `client_port`.
+    pub fn pair(&self, client_port: u16) -> Pair<'_> {
+        let mut client = self.sockets.iter().filter(|s| s.local_port == client_port);
+        let mut server = self.sockets.iter().filter(|s| s.peer_port == client_port);
+        let pair = Pair {
+            client: client.next().expect("client socket"),
+            server: server.next().expect("server socket"),
+        };
+        assert!(
+            client.next().is_none() && server.next().is_none(),
+            "one record per socket"
+        );
+        pair
+    }
+
+    pub fn sends_of(&self, cookie: u64) -> Vec<&Send> {
+        self.sends
+            .iter()
+            .filter(|send| send.fixed.cookie == cookie)
+            .collect()
+    }
+
+    /// Reads that took bytes.
+    pub fn recvs_of(&self, cookie: u64) -> Vec<&ts_recv> {
+        let of_socket = self.recvs.iter().filter(|recv| recv.cookie == cookie);
+        of_socket.filter(|recv| recv.taken > 0).collect()
+    }
+
+    /// How often the end of the stream was read.
+    pub fn ends_of(&self, cookie: u64) -> usize {
+        let of_socket = self.recvs.iter().filter(|recv| recv.cookie == cookie);
+        of_socket.filter(|recv| recv.taken == 0).count()
+    }
+
+    /// Lengths of the sends of one socket, in order.
+    pub fn lengths(&self, cookie: u64) -> Vec<u32> {
+        self.sends_of(cookie)
+            .iter()
+            .map(|send| send.fixed.sent)
+            .collect()
+    }
+
+    /// Checks one direction byte for byte: sends and reads follow each other without gap or overlap, from the
+    /// same number to the same number. Returns how many bytes there were.
+    pub fn check_direction(&self, from: &ts_socket, to: &ts_socket) -> u32 {
+        assert_eq!(
+            from.send_seq, to.recv_seq,
+            "both ends begin at the same byte"
+        );
+        let sends = self.sends_of(from.cookie);
+        let sent = contiguous(
+            from.send_seq,
+            sends.iter().map(|s| (s.fixed.seq, s.fixed.sent)),
+        );
+        let recvs = self.recvs_of(to.cookie);
+        let read = contiguous(to.recv_seq, recvs.iter().map(|r| (r.seq, r.taken)));
+        assert_eq!(sent, read, "all that was sent was read");
+        sent.wrapping_sub(from.send_seq)
+    }
+
+    /// Checks that the segments that arrived at `to` hold every one of `bytes` bytes.
+    pub fn check_arrivals(&self, to: &ts_socket, bytes: u32) {
+        let mut next = to.recv_seq;
+        for arrival in self.arrivals.iter().filter(|a| a.cookie == to.cookie) {
+            let (seq, end) = (arrival.seq, arrival.end_seq);
+            assert!(
+                (seq.wrapping_sub(next) as i32) <= 0,
+                "a hole before {seq}, expected {next}"
+            );
+            if (end.wrapping_sub(next) as i32) > 0 {
+                next = end;
+            }
+        }
+        assert_eq!(next.wrapping_sub(to.recv_seq), bytes, "every byte arrived");
+    }
+
+    /// Checks a whole connection and that both sockets closed with the same totals. Returns the bytes each way.
+    pub fn check_pair(&self, pair: &Pair<'_>) -> (u32, u32) {
+        let there = self.check_direction(pair.client, pair.server);
+        let back = self.check_direction(pair.server, pair.client);
+        for (socket, sent, received) in [(pair.client, there, back), (pair.server, back, there)] {
+            let mut closes = self
+                .closes
+                .iter()
+                .filter(|close| close.cookie == socket.cookie);
+            let close = closes.next().expect("a CLOSE for each SOCKET");
+            assert!(closes.next().is_none(), "and one only");
+            assert_eq!(close.bytes_sent - close.bytes_retrans, sent.into());
+            // The kernel counts a FIN that was received as a byte.
+            assert!((received.into()..=u64::from(received) + 1).contains(&close.bytes_received));
+        }
+        (there, back)
+    }
+
+    /// The texts of one probe, in the order in which it fired.
+    pub fn texts_of(&self, probe: u32) -> Vec<&str> {
+        let of_probe = self
+            .usdt
+            .iter()
+            .filter(|u| u32::from(u.fixed.probe) == probe);
+        of_probe.map(|u| u.text[0].as_str()).collect()
+    }
+
+    /// Nothing was lost.
+    pub fn check_no_loss(&self) {
+        assert!(self.losses.is_empty(), "{:?}", self.losses);
+    }
+}
+
+/// The end of ranges that must follow each other from `start`.
+fn contiguous(start: u32, ranges: impl Iterator<Item = (u32, u32)>) -> u32 {
+    ranges.fold(start, |next, (seq, len)| {
+        assert_eq!(seq, next, "a range begins where the last one ended");
+        seq.wrapping_add(len)
+    })
+}
+
+fn fixed<T: FromBytes>(record: &[u8]) -> T {
+    T::read_from_bytes(record).expect("a record of its struct's size")
+}
+
+fn send(record: &[u8]) -> Send {
+    let (fixed, rest) = ts_send::read_from_prefix(record).expect("SEND");
+    let (head, padding) = rest.split_at(fixed.head_len.into());
+    check_padding(padding);
+    let tail_len = usize::from(fixed.tail_len);
+    assert!(fixed.tail[tail_len..].iter().all(|byte| *byte == 0));
+    Send {
+        fixed,
+        head: head.to_vec(),
+    }
+}
+
+fn usdt(record: &[u8]) -> Usdt {
+    let (fixed, rest) = ts_usdt::read_from_prefix(record).expect("USDT");
+    let (first, rest) = rest.split_at(fixed.text_len[0].into());
+    let (second, padding) = rest.split_at(fixed.text_len[1].into());
+    check_padding(padding);
+    let text = [first, second].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    Usdt { fixed, text }
+}
+
+fn check_padding(padding: &[u8]) {
+    assert!(
+        padding.len() < 8 && padding.iter().all(|byte| *byte == 0),
+        "{padding:?}"
+    );
+}

@@ -1,0 +1,282 @@
+//! Byte ranges of real traffic, compared with what the traced program did.
+
+use tierscope_tracer::wire_record::*;
+
+use crate::records::Records;
+use crate::workload::{self, Workload};
+use crate::{can_trace, trace};
+
+/// Traces a workload from before its first byte; its records and its clients' ports.
+fn traced(name: &str) -> (Records, Vec<u16>) {
+    let workload = Workload::start(name);
+    let mut tracer = trace(&[workload.pid()]);
+    let ports = workload.run();
+    let records = Records::take(&mut tracer);
+    records.check_no_loss();
+    (records, ports)
+}
+
+/// As [`traced`], of a workload with one connection, checked in both directions.
+fn traced_pair(name: &str) -> Option<(Records, u16)> {
+    if !can_trace() {
+        return None;
+    }
+    let (records, ports) = traced(name);
+    assert_eq!(ports.len(), 1);
+    records.check_pair(&records.pair(ports[0]));
+    Some((records, ports[0]))
+}
+
+fn check_keep_alive(records: &Records, port: u16) {
+    let pair = records.pair(port);
+    let (there, back) = records.check_pair(&pair);
+    records.check_arrivals(pair.server, there);
+    records.check_arrivals(pair.client, back);
+    let requests = records.sends_of(pair.client.cookie);
+    assert_eq!(requests.len(), workload::KEEP_ALIVE_REQUESTS);
+    for (i, send) in requests.iter().enumerate() {
+        assert_eq!(send.head, workload::request(i).as_bytes());
+        assert_eq!(u32::from(send.fixed.protocol), TS_PROTOCOL_HTTP);
+        assert!(send.fixed.start_ts > 0 && send.fixed.start_ts <= send.fixed.head.ts);
+    }
+    for send in records.sends_of(pair.server.cookie) {
+        assert_eq!(send.head, workload::ANSWER.as_bytes());
+        assert_eq!(u32::from(send.fixed.protocol), TS_PROTOCOL_HTTP);
+    }
+    assert_eq!(
+        records.ends_of(pair.client.cookie),
+        1,
+        "the end of the stream once"
+    );
+}
+
+#[test]
+fn keep_alive() {
+    let Some((records, port)) = traced_pair("keep_alive") else {
+        return;
+    };
+    check_keep_alive(&records, port);
+    let pair = records.pair(port);
+    assert_eq!(u32::from(pair.client.role), TS_ROLE_CONNECT);
+    assert_eq!(u32::from(pair.server.role), TS_ROLE_ACCEPT);
+    assert!(pair.client.start_ts > 0 && pair.client.start_ts < pair.client.head.ts);
+    assert_eq!(pair.client.local_addr[..4], [127, 0, 0, 1]);
+    assert_eq!(pair.client.netns, pair.server.netns);
+    assert!(pair.client.netns != 0 && pair.client.pid != 0);
+    assert_eq!(records.filtered(TS_FILTER_RESYNC), 0);
+}
+
+#[test]
+fn ipv6() {
+    let Some((records, port)) = traced_pair("ipv6") else {
+        return;
+    };
+    check_keep_alive(&records, port);
+    let client = records.pair(port).client;
+    assert_eq!(client.family, 10);
+    assert_eq!(client.peer_addr, std::net::Ipv6Addr::LOCALHOST.octets());
+}
+
+#[test]
+fn gathered_sends_are_captured_over_their_segments() {
+    let Some((records, port)) = traced_pair("gathered") else {
+        return;
+    };
+    let sends = records.sends_of(records.pair(port).server.cookie);
+    assert_eq!(sends.len(), 2);
+    assert_eq!(sends[0].head, workload::FEW.concat().as_bytes());
+    assert_eq!(sends[0].fixed.tail_len, 0);
+    assert_eq!(sends[1].fixed.sent as usize, 10 * workload::MANY_SEGMENTS);
+    assert_eq!(sends[1].head, b"0123456789".repeat(8));
+    assert_eq!(
+        sends[1].fixed.tail_len, 0,
+        "its end is beyond the 8th segment"
+    );
+    assert_eq!(records.filtered(TS_FILTER_SEGMENTS_BEYOND), 1);
+}
+
+#[test]
+fn sendfile_has_its_range_but_no_bytes() {
+    let Some((records, port)) = traced_pair("sendfile") else {
+        return;
+    };
+    let sends = records.sends_of(records.pair(port).server.cookie);
+    assert_eq!(sends[0].head, workload::ANSWER.as_bytes());
+    let file: u32 = sends[1..].iter().map(|send| send.fixed.sent).sum();
+    assert_eq!(file as usize, workload::FILE_BYTES);
+    assert!(
+        sends[1..]
+            .iter()
+            .all(|send| send.head.is_empty() && send.fixed.tail_len == 0)
+    );
+    assert_eq!(
+        records.filtered(TS_FILTER_UNREADABLE),
+        sends.len() as u64 - 1
+    );
+}
+
+#[test]
+fn a_large_send_is_one_range() {
+    let Some((records, port)) = traced_pair("large") else {
+        return;
+    };
+    let pair = records.pair(port);
+    let sends = records.sends_of(pair.server.cookie);
+    assert_eq!(
+        records.lengths(pair.server.cookie),
+        [workload::LARGE_BYTES as u32]
+    );
+    assert_eq!(sends[0].head.len(), TS_HEAD_MAX as usize);
+    let last = workload::LARGE_BYTES as u64 / 8;
+    let tail = [last - 2, last - 1].map(u64::to_be_bytes).concat();
+    assert_eq!(sends[0].fixed.tail[..], tail);
+    records.check_arrivals(pair.client, workload::LARGE_BYTES as u32);
+}
+
+#[test]
+fn half_closed() {
+    let Some((records, port)) = traced_pair("half_close") else {
+        return;
+    };
+    let pair = records.pair(port);
+    records.check_arrivals(pair.server, workload::HALF_CLOSED.0.len() as u32);
+    assert_eq!(
+        records.lengths(pair.server.cookie),
+        [workload::HALF_CLOSED.1.len() as u32]
+    );
+    assert_eq!(records.ends_of(pair.server.cookie), 1);
+    assert_eq!(records.ends_of(pair.client.cookie), 1);
+    assert_eq!(records.filtered(TS_FILTER_RESYNC), 0, "a FIN is no byte");
+}
+
+#[test]
+fn sockets_opened_before_tracing() {
+    if !can_trace() {
+        return;
+    }
+    let workload = Workload::start("found");
+    let mut tracer = trace(&[workload.pid()]);
+    let ports = workload.run();
+    let records = Records::take(&mut tracer);
+    records.check_no_loss();
+    let [old_client, new_client] = ports[..] else {
+        panic!("two connections, not {ports:?}");
+    };
+    let pair = records.pair(old_client);
+    for socket in [pair.client, pair.server] {
+        assert_eq!(u32::from(socket.role), TS_ROLE_FOUND);
+        assert_eq!(socket.pid, pair.client.pid);
+    }
+    let there = records.check_direction(pair.client, pair.server);
+    let back = records.check_direction(pair.server, pair.client);
+    assert_eq!(there as usize, workload::request(0).len());
+    assert_eq!(back as usize, workload::ANSWER.len());
+    assert_eq!(
+        u32::from(records.pair(new_client).server.role),
+        TS_ROLE_ACCEPT
+    );
+    check_keep_alive(&records, new_client);
+}
+
+#[test]
+fn children_forked_later() {
+    if !can_trace() {
+        return;
+    }
+    let workload = Workload::start("late_child");
+    let pid = workload.pid();
+    let mut tracer = trace(&[pid]);
+    let ports = workload.run();
+    let records = Records::take(&mut tracer);
+    assert_eq!(ports.len(), 0, "the child's output was not ours");
+    let changes: Vec<_> = records
+        .processes
+        .iter()
+        .map(|p| (u32::from(p.change), p.pid, p.parent))
+        .collect();
+    let child = records.processes[1].pid;
+    assert_eq!(
+        changes,
+        [
+            (TS_PROCESS_FOUND, pid, 0),
+            (TS_PROCESS_FORK, child, pid),
+            (TS_PROCESS_EXIT, child, 0),
+            (TS_PROCESS_EXIT, pid, 0)
+        ]
+    );
+    let client = records
+        .sockets
+        .iter()
+        .find(|s| u32::from(s.role) == TS_ROLE_CONNECT)
+        .expect("client");
+    assert_eq!(client.pid, child);
+    check_keep_alive(&records, client.local_port);
+}
+
+#[test]
+fn refused_connections_and_datagrams_leave_no_socket() {
+    if !can_trace() {
+        return;
+    }
+    let (records, _) = traced("refused");
+    assert!(records.sockets.is_empty() && records.closes.is_empty());
+    assert_eq!(records.filtered(TS_FILTER_NOT_TCP), 2);
+}
+
+#[test]
+fn peeking_takes_nothing() {
+    let Some((records, port)) = traced_pair("peek") else {
+        return;
+    };
+    let recvs = records.recvs_of(records.pair(port).server.cookie);
+    assert_eq!(recvs.iter().map(|r| r.taken).collect::<Vec<_>>(), [10]);
+    assert!(records.filtered(TS_FILTER_PEEK) >= 1);
+    assert_eq!(records.filtered(TS_FILTER_RECV_ERROR), 1);
+}
+
+#[test]
+fn two_writers_on_one_socket() {
+    let Some((records, port)) = traced_pair_unordered("two_writers") else {
+        return;
+    };
+    let pair = records.pair(port);
+    let mut ranges: Vec<_> = records
+        .sends_of(pair.server.cookie)
+        .iter()
+        .map(|s| (s.fixed.seq, s.fixed.sent))
+        .collect();
+    ranges.sort_by_key(|(seq, _)| seq.wrapping_sub(pair.server.send_seq));
+    let mut next = pair.server.send_seq;
+    for (seq, sent) in ranges {
+        assert_eq!(seq, next, "no gap, no overlap");
+        next = seq.wrapping_add(sent);
+    }
+    let total = workload::WRITERS * workload::LARGE_BYTES as u32;
+    assert_eq!(next.wrapping_sub(pair.server.send_seq), total);
+    assert!(
+        records.filtered(TS_FILTER_SEND_OVERLAP) > 0,
+        "the kernel interleaved them"
+    );
+}
+
+/// Sends of several threads are recorded as they end, not in the order of their bytes.
+fn traced_pair_unordered(name: &str) -> Option<(Records, u16)> {
+    can_trace()
+        .then(|| traced(name))
+        .map(|(records, ports)| (records, ports[0]))
+}
+
+#[test]
+fn a_send_cut_short() {
+    let Some((records, port)) = traced_pair("cut_short") else {
+        return;
+    };
+    let sends = records.sends_of(records.pair(port).server.cookie);
+    assert_eq!(sends.len(), 1);
+    assert_eq!(
+        sends[0].fixed.tail_len, 0,
+        "the captured tail is not its tail"
+    );
+    assert_eq!(sends[0].head, [b'x'; TS_HEAD_MAX as usize]);
+    assert_eq!(records.filtered(TS_FILTER_SEND_ERROR), 1);
+}

@@ -1,0 +1,379 @@
+//! The traced processes: this test program again, started as one test that talks to itself over loopback.
+
+use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+const NAME: &str = "TIERSCOPE_WORKLOAD";
+
+/// A workload in a process of its own. It does nothing until told to go on.
+pub struct Workload {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    ports: Vec<u16>,
+}
+
+impl Workload {
+    /// Starts the workload `name` and waits until it is ready to be traced.
+    pub fn start(name: &str) -> Self {
+        let mut child = command(name)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("spawn");
+        let input = child.stdin.take().expect("stdin");
+        let output = BufReader::new(child.stdout.take().expect("stdout"));
+        let mut workload = Self {
+            child,
+            input,
+            output,
+            ports: Vec::new(),
+        };
+        assert_eq!(workload.read_ports(), "ready");
+        workload
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets it run to its end; returns the ports of the clients that it connected, in order.
+    pub fn run(mut self) -> Vec<u16> {
+        self.input.write_all(b"go\n").expect("go");
+        assert_eq!(self.read_ports(), "");
+        assert!(self.child.wait().expect("wait").success());
+        self.ports
+    }
+
+    /// Notes ports down until another line comes, which it returns.
+    fn read_ports(&mut self) -> String {
+        loop {
+            let line = self.line();
+            match line.strip_prefix("client ") {
+                Some(port) => self.ports.push(port.parse().expect("port")),
+                None => return line,
+            }
+        }
+    }
+
+    /// The next line meant for us; the test harness prints its own as well. Empty at the end.
+    fn line(&mut self) -> String {
+        for line in self.output.by_ref().lines() {
+            if let Some((_, line)) = line.expect("line").split_once('@') {
+                return line.to_owned();
+            }
+        }
+        String::new()
+    }
+}
+
+fn command(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command
+        .args(["--ignored", "--exact", "workload::child", "--nocapture"])
+        .env(NAME, name);
+    command
+}
+
+#[test]
+#[ignore = "the traced process of the other tests"]
+fn child() {
+    match std::env::var(NAME).unwrap_or_default().as_str() {
+        "keep_alive" => keep_alive(),
+        "gathered" => gathered(),
+        "sendfile" => sendfile(),
+        "large" => large(),
+        "half_close" => half_close(),
+        "ipv6" => ipv6(),
+        "found" => found(),
+        "late_child" => late_child(),
+        "refused" => refused(),
+        "peek" => peek(),
+        "two_writers" => two_writers(),
+        "cut_short" => cut_short(),
+        "many" => many(),
+        "" => {}
+        other => panic!("no workload {other}"),
+    }
+}
+
+fn say(line: impl std::fmt::Display) {
+    println!("@{line}");
+}
+
+/// Says that it is ready, and waits to be told to go on.
+fn gate() {
+    say("ready");
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).expect("go");
+}
+
+fn listen() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind")
+}
+
+/// A connection: the client's end, then the server's.
+fn connect(listener: &TcpListener) -> (TcpStream, TcpStream) {
+    let client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+    say(format_args!(
+        "client {}",
+        client.local_addr().expect("address").port()
+    ));
+    let server = listener.accept().expect("accept").0;
+    (client, server)
+}
+
+/// One request and its answer.
+fn exchange(client: &mut TcpStream, server: &mut TcpStream, request: &[u8], answer: &[u8]) {
+    client.write_all(request).expect("request");
+    server
+        .read_exact(&mut vec![0; request.len()])
+        .expect("request");
+    server.write_all(answer).expect("answer");
+    client
+        .read_exact(&mut vec![0; answer.len()])
+        .expect("answer");
+}
+
+/// The server's end closes first, then the client reads the end of the stream, twice.
+fn finish(mut client: TcpStream, server: TcpStream) {
+    drop(server);
+    for _ in 0..2 {
+        assert_eq!(client.read(&mut [0; 16]).expect("end"), 0);
+    }
+}
+
+pub const KEEP_ALIVE_REQUESTS: usize = 20;
+
+pub fn request(i: usize) -> String {
+    format!("GET /item/{i} HTTP/1.1\r\nHost: lab\r\n\r\n")
+}
+
+pub const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn keep_alive_over(listener: &TcpListener) {
+    let (mut client, mut server) = connect(listener);
+    for i in 0..KEEP_ALIVE_REQUESTS {
+        exchange(
+            &mut client,
+            &mut server,
+            request(i).as_bytes(),
+            ANSWER.as_bytes(),
+        );
+    }
+    finish(client, server);
+}
+
+fn keep_alive() {
+    gate();
+    keep_alive_over(&listen());
+}
+
+fn ipv6() {
+    gate();
+    keep_alive_over(&TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("bind"));
+}
+
+/// Segments of the gathered sends: one fits the capture, one has more segments than are looked at.
+pub const FEW: [&str; 3] = ["HTTP/1.1 200 OK\r\n", "Content-Length: 4\r\n\r\n", "body"];
+pub const MANY_SEGMENTS: usize = 12;
+
+fn gathered() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    let few = FEW.map(|part| IoSlice::new(part.as_bytes()));
+    let sent = server.write_vectored(&few).expect("few");
+    client.read_exact(&mut vec![0; sent]).expect("few");
+    let many = [IoSlice::new(b"0123456789"); MANY_SEGMENTS];
+    let sent = server.write_vectored(&many).expect("many");
+    client.read_exact(&mut vec![0; sent]).expect("many");
+    finish(client, server);
+}
+
+pub const FILE_BYTES: usize = 10_000;
+
+fn sendfile() {
+    let mut file = tempfile::tempfile().expect("file");
+    file.write_all(&[b'f'; FILE_BYTES]).expect("fill");
+    io::Seek::rewind(&mut file).expect("rewind");
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    server.write_all(ANSWER.as_bytes()).expect("head");
+    // SAFETY: both descriptors are open; the offset is the file's own.
+    let sent = unsafe {
+        libc::sendfile(
+            server.as_raw_fd(),
+            file.as_raw_fd(),
+            std::ptr::null_mut(),
+            FILE_BYTES,
+        )
+    };
+    assert_eq!(sent, FILE_BYTES as isize);
+    client
+        .read_exact(&mut vec![0; ANSWER.len() + FILE_BYTES])
+        .expect("all");
+    finish(client, server);
+}
+
+pub const LARGE_BYTES: usize = 4 << 20;
+
+/// A body of which every 8 bytes differ.
+fn large_body() -> Vec<u8> {
+    (0..LARGE_BYTES as u64 / 8)
+        .flat_map(u64::to_be_bytes)
+        .collect()
+}
+
+/// Larger than the socket buffers, so that the one write waits for a reader who takes his time.
+fn large() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    let writer = thread::spawn(move || {
+        assert_eq!(server.write(&large_body()).expect("write"), LARGE_BYTES);
+        server
+    });
+    let mut left = LARGE_BYTES;
+    let mut buffer = vec![0; 10_000];
+    while left > 0 {
+        left -= client.read(&mut buffer).expect("read");
+        if left > LARGE_BYTES - 200_000 {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    finish(client, writer.join().expect("writer"));
+}
+
+pub const HALF_CLOSED: (&str, &str) = ("last words", "an answer after the FIN");
+
+fn half_close() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    client.write_all(HALF_CLOSED.0.as_bytes()).expect("words");
+    client.shutdown(Shutdown::Write).expect("shutdown");
+    let mut heard = String::new();
+    server.read_to_string(&mut heard).expect("heard");
+    server.write_all(HALF_CLOSED.1.as_bytes()).expect("answer");
+    drop(server);
+    client.read_to_string(&mut heard).expect("answer");
+}
+
+/// Connected, and used, before tracing begins; the listener accepts one more afterwards.
+fn found() {
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    exchange(
+        &mut client,
+        &mut server,
+        b"GET /before HTTP/1.1\r\n\r\n",
+        ANSWER.as_bytes(),
+    );
+    gate();
+    exchange(
+        &mut client,
+        &mut server,
+        request(0).as_bytes(),
+        ANSWER.as_bytes(),
+    );
+    finish(client, server);
+    keep_alive_over(&listener);
+}
+
+/// Forks a child once traced, which does the work.
+fn late_child() {
+    gate();
+    let mut child = command("keep_alive")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("spawn");
+    child
+        .stdin
+        .take()
+        .expect("stdin")
+        .write_all(b"go\n")
+        .expect("go");
+    assert!(child.wait().expect("wait").success());
+}
+
+/// Nobody listens at the port; a datagram passes by.
+fn refused() {
+    let address: SocketAddr = listen().local_addr().expect("address");
+    gate();
+    assert!(TcpStream::connect(address).is_err());
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+    socket
+        .send_to(b"datagram", socket.local_addr().expect("address"))
+        .expect("send");
+    assert_eq!(socket.recv(&mut [0; 16]).expect("recv"), 8);
+}
+
+fn peek() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    client.write_all(b"twice read").expect("write");
+    assert_eq!(server.peek(&mut [0; 16]).expect("peek"), 10);
+    server.read_exact(&mut [0; 10]).expect("read");
+    server.set_nonblocking(true).expect("nonblocking");
+    assert!(server.read(&mut [0; 16]).is_err());
+    finish(client, server);
+}
+
+pub const WRITERS: u32 = 2;
+
+/// Two threads in large writes on one socket at once: each waits for room, so the kernel interleaves them.
+fn two_writers() {
+    gate();
+    let listener = listen();
+    let (mut client, server) = connect(&listener);
+    let body = large_body();
+    thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| assert_eq!((&server).write(&body).expect("write"), LARGE_BYTES));
+        }
+        thread::sleep(Duration::from_millis(50));
+        client
+            .read_exact(&mut vec![0; WRITERS as usize * LARGE_BYTES])
+            .expect("read");
+    });
+    finish(client, server);
+}
+
+/// A write that the socket takes only a part of.
+fn cut_short() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    server.set_nonblocking(true).expect("nonblocking");
+    let sent = server.write(&vec![b'x'; 4 * LARGE_BYTES]).expect("write");
+    assert!(sent < 4 * LARGE_BYTES);
+    assert!(server.write(b"no room").is_err());
+    client.read_exact(&mut vec![0; sent]).expect("read");
+    finish(client, server);
+}
+
+pub const MANY_EXCHANGES: usize = 20_000;
+
+/// Enough events to fill a small ring, and to time the programs.
+fn many() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    for i in 0..MANY_EXCHANGES {
+        exchange(
+            &mut client,
+            &mut server,
+            request(i).as_bytes(),
+            ANSWER.as_bytes(),
+        );
+    }
+    finish(client, server);
+}

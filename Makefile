@@ -1,0 +1,35 @@
+# make demo   installs what is missing, builds, and shows where a slow request's time went
+# make test   the same set-up, then every test; those that use BPF run as root
+# make lint   formatting, clippy, and the dependencies' licences and sources
+#
+# Set-up stops with one line, and the status 3 that make reports, where the host cannot do it.
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+
+.PHONY: help demo test lint setup
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: setup
+	cargo build --release --locked
+	@setup/demo "$(CARGO_TARGET_DIR)/release/tierscope"
+
+# Cargo builds as whoever runs make; only the tests themselves become root.
+test: setup
+	cargo test --release --workspace --locked --no-fail-fast \
+		--config 'target."cfg(all())".runner = ["$(CURDIR)/setup/as-root"]'
+
+# Clippy in release, so that build scripts and macros are compiled once for it and the tests.
+lint:
+	cargo fmt --all --check
+	@setup/cargo-deny
+	cargo deny --locked check bans licenses sources
+	@setup/install
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+setup:
+	@setup/check
+	@setup/install
+	@setup/mounts

@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 .PHONY: help demo test lint setup
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 demo: setup
 	cargo build --release --locked

@@ -82,17 +82,17 @@ enum ts_program {
 
 /* Why an event of a traced socket or process was left out. */
 enum ts_filter {
-	TS_FILTER_PURE_ACK = 0,       /* a segment without data */
-	TS_FILTER_PEEK = 1,           /* MSG_PEEK: nothing was taken */
+	TS_FILTER_PURE_ACK = 0,       /* a segment without data, come or sent again */
+	TS_FILTER_PEEK = 1,           /* nothing was taken: MSG_PEEK, an empty buffer, the end again */
 	TS_FILTER_RECV_ERROR = 2,     /* EAGAIN and its like */
 	TS_FILTER_SEND_ERROR = 3,
 	TS_FILTER_NOT_TCP = 4,        /* a traced process's other sockets */
 	TS_FILTER_RETRANSMIT_FAILED = 5,
 	TS_FILTER_SEGMENTS_BEYOND = 6, /* bytes past the 8th segment of a send: not captured */
 	TS_FILTER_UNREADABLE = 7,     /* sendfile bodies and pages not in memory: not captured */
-	TS_FILTER_SEND_OVERLAP = 8,   /* two threads in one socket's send: the first kept its range only */
-	TS_FILTER_RESYNC = 9,         /* a read cursor was taken up anew */
-	TS_FILTER_TEXT_FAULT = 10,    /* a probe's string was not in memory: empty */
+	TS_FILTER_SEND_OVERLAP = 8,   /* two threads in one socket's send: this one's goes on as a record of its own */
+	TS_FILTER_RESYNC = 9,         /* bytes went by unread (splice, urgent data): the cursor follows the kernel's */
+	TS_FILTER_TEXT_FAULT = 10,    /* a probe's string or argument was not in memory: empty, or 0 */
 	TS_FILTER_COUNT = 11,
 };
 
@@ -138,7 +138,7 @@ struct ts_head {
 struct ts_socket {
 	struct ts_head head;
 	ts_u64 cookie;
-	ts_u64 start_ts; /* SYN sent or received; 0: not seen */
+	ts_u64 start_ts; /* SYN sent; 0: not seen (accepted, or found) */
 	ts_u32 pid;      /* 0: not known in this context */
 	ts_u32 send_seq; /* next to be written */
 	ts_u32 recv_seq; /* next to be read */

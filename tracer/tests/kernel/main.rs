@@ -30,8 +30,12 @@ fn trace_with_ring(pids: &[u32], ring_bytes: u32) -> Tracer {
         pids: pids.to_vec(),
         binary: None,
     };
+    trace_services(vec![service], ring_bytes)
+}
+
+fn trace_services(services: Vec<Service>, ring_bytes: u32) -> Tracer {
     let options = TracerOptions {
-        services: vec![service],
+        services,
         ring_bytes,
         time_programs: true,
     };

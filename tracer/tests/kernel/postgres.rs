@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, chown};
+use tierscope_tracer::Service;
 use tierscope_tracer::usdt::note;
 use tierscope_tracer::usdt::probe::{POSTGRES, PROBES};
 use tierscope_tracer::wire_record::*;
 
 use crate::records::Records;
-use crate::{can_trace, trace};
+use crate::{can_trace, trace_services};
 
 const CLIENTS: usize = 4;
 const TRANSACTIONS: usize = 50;
@@ -182,15 +183,22 @@ fn probes_and_protocol_under_pgbench() {
         return;
     }
     let Some(bin) = binaries() else { return };
-    let server = Server::start(bin);
-    let (clients, transactions) = (CLIENTS.to_string(), TRANSACTIONS.to_string());
-    let client = server
-        .client(&["-n", "-M", "prepared", "-c", &clients, "-t", &transactions])
-        .spawn()
-        .expect("client");
-    let mut tracer = trace(&[server.child.id(), client.id()]);
+    // The probes are put in place first: the server and its backends start later.
+    let service = Service {
+        name: "postgres".into(),
+        pids: Vec::new(),
+        binary: Some(bin.join("postgres")),
+    };
+    let mut tracer = trace_services(vec![service], 16 << 20);
     for report in tracer.hooks() {
         assert!(report.attached, "{report:?}");
+    }
+    let server = Server::start(bin);
+    let (clients, transactions) = (CLIENTS.to_string(), TRANSACTIONS.to_string());
+    let args = ["-n", "-M", "prepared", "-c", &clients, "-t", &transactions];
+    let client = server.client(&args).spawn().expect("client");
+    for pid in [server.child.id(), client.id()] {
+        tracer.add_process(0, pid).expect("process");
     }
     assert!(run(client));
     // The last backends may still be on their way out.

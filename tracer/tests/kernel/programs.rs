@@ -2,8 +2,8 @@
 
 use aya::programs::loaded_programs;
 use tierscope_tracer::hooks::HOOKS;
-use tierscope_tracer::probe_host;
 use tierscope_tracer::wire_record::*;
+use tierscope_tracer::{Tracer, TracerError, TracerOptions, probe_host};
 
 use crate::records::Records;
 use crate::workload::{self, Workload};
@@ -121,4 +121,41 @@ fn the_host_is_looked_at() {
     } else {
         assert!(!report.can_trace());
     }
+}
+
+#[test]
+fn wrong_use_is_told() {
+    if !can_trace() {
+        return;
+    }
+    let start = |ring_bytes| {
+        let options = TracerOptions {
+            ring_bytes,
+            ..Default::default()
+        };
+        Tracer::start(options)
+    };
+    for bytes in [0, 1000, 2048, 3 << 20] {
+        assert!(
+            matches!(start(bytes), Err(TracerError::RingSize { .. })),
+            "{bytes}"
+        );
+    }
+    let mut tracer = trace(&[]);
+    let own = tracer.add_process(0, std::process::id());
+    assert!(
+        matches!(own, Err(TracerError::OwnProcess { .. })),
+        "{own:?}"
+    );
+    // Above the largest pid that a kernel gives.
+    let none = tracer.add_process(0, 1 << 23);
+    assert!(
+        matches!(none, Err(TracerError::NoSuchProcess { .. })),
+        "{none:?}"
+    );
+    let service = tracer.add_process(1, 1);
+    assert!(
+        matches!(service, Err(TracerError::NoSuchService { .. })),
+        "{service:?}"
+    );
 }

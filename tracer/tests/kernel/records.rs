@@ -108,6 +108,14 @@ impl Records {
         of_socket.filter(|recv| recv.taken > 0).collect()
     }
 
+    /// Bytes of one socket that were sent again.
+    pub fn retransmitted(&self, cookie: u64) -> u64 {
+        let of_socket = self.retransmits.iter().filter(|r| r.cookie == cookie);
+        of_socket
+            .map(|r| u64::from(r.end_seq.wrapping_sub(r.seq)))
+            .sum()
+    }
+
     /// How often the end of the stream was read.
     pub fn ends_of(&self, cookie: u64) -> usize {
         let of_socket = self.recvs.iter().filter(|recv| recv.cookie == cookie);
@@ -168,6 +176,10 @@ impl Records {
             let close = closes.next().expect("a CLOSE for each SOCKET");
             assert!(closes.next().is_none(), "and one only");
             assert_eq!(close.bytes_sent - close.bytes_retrans, sent.into());
+            assert!(self.retransmitted(socket.cookie) <= close.bytes_retrans);
+            if self.filtered(TS_FILTER_RETRANSMIT_FAILED) == 0 {
+                assert_eq!(self.retransmitted(socket.cookie), close.bytes_retrans);
+            }
             // The kernel counts a FIN that was received as a byte.
             assert!((received.into()..=u64::from(received) + 1).contains(&close.bytes_received));
         }

@@ -214,6 +214,77 @@ fn children_forked_later() {
 }
 
 #[test]
+fn children_forked_earlier() {
+    if !can_trace() {
+        return;
+    }
+    let workload = Workload::start("early_child");
+    let pid = workload.pid();
+    let mut tracer = trace(&[pid]);
+    workload.run();
+    let records = Records::take(&mut tracer);
+    records.check_no_loss();
+    let found = |p: &&ts_process| u32::from(p.change) == TS_PROCESS_FOUND;
+    let found: Vec<_> = records
+        .processes
+        .iter()
+        .filter(found)
+        .map(|p| p.pid)
+        .collect();
+    assert_eq!((found.len(), found[0]), (2, pid));
+    let client = records
+        .sockets
+        .iter()
+        .find(|s| u32::from(s.role) == TS_ROLE_CONNECT);
+    let client = client.expect("client");
+    assert_eq!(client.pid, found[1]);
+    check_keep_alive(&records, client.local_port);
+}
+
+#[test]
+fn what_is_lost_on_the_way_is_sent_again() {
+    let Some((records, port)) = traced_pair("lossy") else {
+        return;
+    };
+    let server = records.pair(port).server;
+    let own = std::fs::read_link("/proc/self/ns/net").expect("namespace");
+    assert_ne!(own.display().to_string(), format!("net:[{}]", server.netns));
+    assert!(records.retransmitted(server.cookie) > 0);
+    let out_of_order = records
+        .arrivals
+        .iter()
+        .any(|a| (a.seq.wrapping_sub(a.rcv_nxt) as i32) > 0);
+    assert!(out_of_order, "arrivals tell of the hole");
+    assert!(
+        records.arrivals.iter().any(|a| a.late != 0),
+        "the reader held the socket at times"
+    );
+}
+
+#[test]
+fn spliced_bytes_move_the_cursor() {
+    if !can_trace() {
+        return;
+    }
+    let (records, ports) = traced("spliced");
+    let pair = records.pair(ports[0]);
+    let offset = |r: &&ts_recv| {
+        (
+            r.seq.wrapping_sub(pair.server.recv_seq) as usize,
+            r.taken as usize,
+        )
+    };
+    let reads: Vec<_> = records
+        .recvs_of(pair.server.cookie)
+        .iter()
+        .map(offset)
+        .collect();
+    assert_eq!(reads, [(0, 13), (13 + workload::SPLICED_BYTES, 12)]);
+    assert_eq!(records.filtered(TS_FILTER_RESYNC), 1);
+    records.check_direction(pair.server, pair.client);
+}
+
+#[test]
 fn refused_connections_and_datagrams_leave_no_socket() {
     if !can_trace() {
         return;

@@ -90,7 +90,10 @@ fn child() {
         "half_close" => half_close(),
         "ipv6" => ipv6(),
         "found" => found(),
+        "early_child" => early_child(),
         "late_child" => late_child(),
+        "lossy" => lossy(),
+        "spliced" => spliced(),
         "refused" => refused(),
         "peek" => peek(),
         "two_writers" => two_writers(),
@@ -286,6 +289,13 @@ fn found() {
     keep_alive_over(&listener);
 }
 
+/// Forks a child before it is traced, which does the work afterwards.
+fn early_child() {
+    let child = Workload::start("keep_alive");
+    gate();
+    child.run();
+}
+
 /// Forks a child once traced, which does the work.
 fn late_child() {
     gate();
@@ -301,6 +311,68 @@ fn late_child() {
         .write_all(b"go\n")
         .expect("go");
     assert!(child.wait().expect("wait").success());
+}
+
+/// A network of its own in which packets get lost on arrival; a queue that is full would be a failed send.
+fn lossy() {
+    // SAFETY: it moves this process alone to a new network namespace.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+    let directory = tempfile::tempdir().expect("directory");
+    let object = directory.path().join("drop.o");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kernel/drop.c");
+    run(&format!(
+        "clang -target bpf -O2 -g -c {source} -o {}",
+        object.display()
+    ));
+    run("ip link set lo up");
+    run("tc qdisc add dev lo clsact");
+    run(&format!(
+        "tc filter add dev lo ingress bpf da obj {} sec tc",
+        object.display()
+    ));
+    large();
+}
+
+fn run(command: &str) {
+    let mut words = command.split(' ');
+    let program = words.next().expect("program");
+    let status = Command::new(program)
+        .args(words)
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect(program).success(), "{command}");
+}
+
+pub const SPLICED_BYTES: usize = 300;
+
+/// Takes the first bytes out of the socket without reading them.
+fn spliced() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    exchange(
+        &mut client,
+        &mut server,
+        b"a read before",
+        b"and its answer",
+    );
+    let (_taken, into) = io::pipe().expect("pipe");
+    client.write_all(&[b's'; SPLICED_BYTES]).expect("write");
+    let null = std::ptr::null_mut();
+    // SAFETY: both descriptors are open; neither has an offset.
+    let moved = unsafe {
+        libc::splice(
+            server.as_raw_fd(),
+            null,
+            into.as_raw_fd(),
+            null,
+            SPLICED_BYTES,
+            0,
+        )
+    };
+    assert_eq!(moved, SPLICED_BYTES as isize);
+    exchange(&mut client, &mut server, b"a read after", b"and its answer");
+    finish(client, server);
 }
 
 /// Nobody listens at the port; a datagram passes by.

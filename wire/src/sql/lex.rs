@@ -63,9 +63,11 @@ fn kind(token: &TokenWithSpan, before: Option<Kind>) -> Option<Kind> {
         Token::Word(word) if before == Some(Kind::Literal) && word.quote_style.is_none() => {
             Kind::Literal
         }
-        // PostgreSQL quotes names with `"` only.
-        Token::Word(word) if word.quote_style == Some('`') => return None,
         Token::Word(_) => Kind::Text,
+        // A comment ends an operator.
+        Token::CustomBinaryOperator(text) if text.contains("--") || text.contains("/*") => {
+            return None;
+        }
         Token::Placeholder(text) if is_param(text) => Kind::Param,
         Token::Placeholder(_) | Token::Number(..) | Token::Question => Kind::Literal,
         token if is_string(token) => Kind::Literal,

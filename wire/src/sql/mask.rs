@@ -76,14 +76,19 @@ struct Masked {
 }
 
 impl Masked {
-    fn push(&mut self, mut token: &str) {
+    fn push(&mut self, token: &str) {
         if std::mem::take(&mut self.blank) && !self.text.is_empty() {
             self.text.push(' ');
-        } else if self.text.ends_with('?') {
-            // Every byte of a masked literal is a `?`.
-            token = token.trim_start_matches('?');
         }
-        self.text.push_str(token);
+        if token.starts_with('"') {
+            return self.text.push_str(token);
+        }
+        for char in token.chars() {
+            // Every byte of a masked literal is a `?`, and may have joined an operator.
+            if char != '?' || !self.text.ends_with('?') {
+                self.text.push(char);
+            }
+        }
     }
 
     fn list(&mut self, list: &InList<'_>, keyword: &str) {

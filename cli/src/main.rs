@@ -1,2 +1,43 @@
-//! Placeholder.
-fn main() {}
+//! tierscope: where one request's time goes, tier by tier, down to the kernel.
+
+mod exit;
+mod select;
+mod terminal;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// See where one request's time goes, tier by tier, down to the kernel, and why this one was slow.
+#[derive(Parser)]
+#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the host cannot do it.")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Doctor(verbs::doctor::Args),
+    Lab(verbs::lab::Args),
+    Load(verbs::load::Args),
+    Record(verbs::record::Args),
+    Assemble(verbs::assemble::Args),
+    Show(verbs::show::Args),
+    Export(verbs::export::Args),
+    Run(verbs::run::Args),
+}
+
+fn main() -> ExitCode {
+    exit::code(match Cli::parse().verb {
+        Verb::Doctor(args) => verbs::doctor::run(&args),
+        Verb::Lab(args) => verbs::lab::run(args),
+        Verb::Load(args) => verbs::load::run(args),
+        Verb::Record(args) => verbs::record::run(args),
+        Verb::Assemble(args) => verbs::assemble::run(&args),
+        Verb::Show(args) => verbs::show::run(&args),
+        Verb::Export(args) => verbs::export::run(&args),
+        Verb::Run(args) => verbs::run::run(&args),
+    })
+}

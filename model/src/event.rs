@@ -199,6 +199,13 @@ pub enum Probe {
     PgLockWaitDone,
 }
 
+impl Probe {
+    /// Whether it is the application's own, with the request id in its first two arguments.
+    pub fn is_application(self) -> bool {
+        self < Probe::PgParseStart
+    }
+}
+
 /// A user-space probe fired.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usdt {

@@ -55,8 +55,8 @@ pub mod attr {
     pub const CLIENT_TRACE_ID: &str = "tierscope.client_trace_id";
     /// What was not measured on this span, and why.
     pub const NOT_MEASURED: &str = "tierscope.not_measured";
-    /// Set where a value had to be cut to keep a child inside its parent.
-    pub const CLAMPED: &str = "tierscope.clamped_ns";
+    /// Nanoseconds by which a span ends after its parent: kept as measured, and flagged.
+    pub const OUTLIVES_PARENT_NS: &str = "tierscope.outlives_parent_ns";
     /// Connection upkeep that belongs to no request: `ping`, `close statement`, `startup`.
     pub const UPKEEP: &str = "tierscope.upkeep";
     /// Cache key of a cache event.

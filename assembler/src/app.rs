@@ -1,0 +1,465 @@
+//! Pass 4a: the application's own probes become one record per request, and bind its queries to
+//! PostgreSQL connections.
+//!
+//! Tokio moves a task between threads at every await, so a thread tells of a request only within one
+//! poll. `request_start` fires in the poll that read the request; `db_query_start` fires in the poll
+//! that writes the query. Anything else that the thread does ends what the poll can tell.
+
+use std::collections::HashMap;
+
+use tierscope_model::{
+    Attributes, Nanos, Probe, RequestId, SocketCookie, SpanEvent, Timestamp, Usdt, attr,
+};
+
+use crate::postgres::{Begun, PgFacts, PgKind, Statement};
+
+/// A request of one process.
+pub(crate) type RequestKey = (u32, RequestId);
+
+/// SQL text in a probe is kept up to this many bytes by the tracer.
+const TEXT_LIMIT: usize = 1024;
+
+/// Something with a start and an end inside the handler.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) kind: ItemKind,
+    pub(crate) start: Timestamp,
+    pub(crate) tid: u32,
+    pub(crate) end: Option<Timestamp>,
+}
+
+/// What an item is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ItemKind {
+    Acquire,
+    Query {
+        statement: Statement,
+        rows: Option<u64>,
+    },
+    File {
+        path: String,
+        operation: String,
+        bytes: Option<u64>,
+    },
+    Phase {
+        name: String,
+    },
+}
+
+/// The read that a request was taken from, in the poll of `request_start`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PollRead {
+    pub(crate) cookie: SocketCookie,
+    pub(crate) time: Timestamp,
+    pub(crate) tid: u32,
+}
+
+/// What the probes say of one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AppRequest {
+    pub(crate) start: Option<Timestamp>,
+    pub(crate) tid: u32,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) read: Option<PollRead>,
+    pub(crate) end: Option<(Timestamp, u16)>,
+    pub(crate) items: Vec<Item>,
+    pub(crate) points: Vec<SpanEvent>,
+}
+
+/// How a PostgreSQL exchange came to belong to a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Binding {
+    pub(crate) request: RequestKey,
+    /// Index of the query (or of the pool wait) among the request's items; none for a ROLLBACK that
+    /// the pool sent after the request let go of the connection.
+    pub(crate) item: Option<usize>,
+    pub(crate) proof: Proof,
+}
+
+/// What a binding rests on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Proof {
+    /// The thread's next send after the probe, within the poll.
+    Poll(u32, Timestamp),
+    /// The statement is that of one open query only.
+    Statement,
+    /// The connection is inside the request's transaction.
+    Transaction,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Pending {
+    request: RequestKey,
+    item: usize,
+    time: Timestamp,
+    /// The first PostgreSQL connection that the poll wrote to.
+    cookie: Option<SocketCookie>,
+}
+
+#[derive(Default)]
+struct Thread {
+    read: Option<PollRead>,
+    pending: Option<Pending>,
+}
+
+/// All probed applications.
+#[derive(Default)]
+pub(crate) struct Apps {
+    threads: HashMap<u32, Thread>,
+    requests: HashMap<RequestKey, AppRequest>,
+    /// The query that holds a connection, from its first bytes to `db_query_end`.
+    held: HashMap<SocketCookie, (RequestKey, usize)>,
+    /// The request whose transaction is open on a connection.
+    transactions: HashMap<SocketCookie, RequestKey>,
+    /// By exchange number.
+    bindings: HashMap<u64, Binding>,
+}
+
+impl Apps {
+    /// A thread read from a socket.
+    pub(crate) fn recv(&mut self, tid: u32, cookie: SocketCookie, time: Timestamp) {
+        let thread = self.threads.entry(tid).or_default();
+        thread.read = Some(PollRead { cookie, time, tid });
+        thread.end_poll_unless(cookie);
+    }
+
+    /// A thread wrote to a socket.
+    pub(crate) fn send(&mut self, tid: u32, cookie: SocketCookie) {
+        let Some(thread) = self.threads.get_mut(&tid) else {
+            return;
+        };
+        thread.read = None;
+        match &mut thread.pending {
+            Some(pending) if pending.cookie.is_none() => pending.cookie = Some(cookie),
+            _ => thread.end_poll_unless(cookie),
+        }
+    }
+
+    /// A probe of the application fired. Returns the request it belongs to.
+    pub(crate) fn probe(&mut self, usdt: &Usdt, time: Timestamp) -> RequestKey {
+        let id = RequestId(u128::from(usdt.args[0]) << 64 | u128::from(usdt.args[1]));
+        let key = (usdt.pid, id);
+        let thread = self.threads.entry(usdt.tid).or_default();
+        thread.pending = None;
+        let read = thread
+            .read
+            .take()
+            .filter(|_| usdt.probe == Probe::RequestStart);
+        let request = self.requests.entry(key).or_default();
+        request.note(usdt, time, read);
+        match usdt.probe {
+            Probe::DbQueryStart | Probe::DbAcquireStart => {
+                let item = request.items.len() - 1;
+                thread.pending = Some(Pending {
+                    request: key,
+                    item,
+                    time,
+                    cookie: None,
+                });
+            }
+            Probe::DbQueryEnd => self
+                .held
+                .retain(|_, held| !Self::ended(&self.requests, held, time)),
+            _ => {}
+        }
+        key
+    }
+
+    fn ended(
+        requests: &HashMap<RequestKey, AppRequest>,
+        held: &(RequestKey, usize),
+        now: Timestamp,
+    ) -> bool {
+        let item = requests
+            .get(&held.0)
+            .and_then(|request| request.items.get(held.1));
+        item.is_none_or(|item| item.end.is_some_and(|end| end <= now))
+    }
+
+    /// A request was written in full on a PostgreSQL connection: which query is it part of?
+    pub(crate) fn bind(&mut self, cookie: SocketCookie, begun: &Begun) -> Option<RequestKey> {
+        let binding = self.binding(cookie, &begun.facts)?;
+        if let Some(item) = binding.item.filter(|_| !begun.facts.kind.is_upkeep()) {
+            self.held.insert(cookie, (binding.request, item));
+        }
+        let request = binding.request;
+        if begun
+            .facts
+            .statements
+            .iter()
+            .any(|s| opens_transaction(&s.text))
+        {
+            self.transactions.insert(cookie, request);
+        }
+        self.bindings.insert(begun.number, binding);
+        Some(request)
+    }
+
+    fn binding(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
+        self.by_hold(cookie, facts)
+            .or_else(|| self.by_poll(cookie, facts))
+            .or_else(|| self.by_statement(cookie, facts))
+            .or_else(|| self.by_transaction(cookie, facts))
+    }
+
+    /// The connection already works for a query that has not ended.
+    fn by_hold(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
+        let (request, item) = *self.held.get(&cookie)?;
+        let tid = facts.by.tid;
+        let fits = facts.kind.is_upkeep() || self.fits(request, item, facts);
+        let proof = Proof::Poll(tid, self.requests.get(&request)?.items.get(item)?.start);
+        fits.then_some(Binding {
+            request,
+            item: Some(item),
+            proof,
+        })
+    }
+
+    /// The thread's next send after `db_query_start` (or `db_acquire_start`, for the pool's upkeep).
+    fn by_poll(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
+        let pending = self
+            .threads
+            .get(&facts.by.tid)?
+            .pending
+            .filter(|p| p.cookie == Some(cookie))?;
+        let item = self
+            .requests
+            .get(&pending.request)?
+            .items
+            .get(pending.item)?;
+        let fits = match item.kind {
+            ItemKind::Query { .. } => {
+                facts.kind != PgKind::Ping && self.fits(pending.request, pending.item, facts)
+            }
+            _ => facts.kind.is_upkeep(),
+        };
+        let proof = Proof::Poll(facts.by.tid, pending.time);
+        fits.then_some(Binding {
+            request: pending.request,
+            item: Some(pending.item),
+            proof,
+        })
+    }
+
+    /// The poll gives no answer: the bytes may still fit one open query, and only one.
+    fn by_statement(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
+        if facts.statements.is_empty() {
+            return None;
+        }
+        let owner = self.transactions.get(&cookie);
+        let mut fitting = self
+            .requests
+            .iter()
+            .filter(|(key, _)| key.0 == facts.by.pid && owner.is_none_or(|owner| owner == *key))
+            .flat_map(|(key, request)| (0..request.items.len()).map(move |item| (*key, item)))
+            .filter(|(key, item)| self.is_waiting(*key, *item) && self.fits(*key, *item, facts));
+        let (request, item) = fitting.next()?;
+        let only = fitting.next().is_none();
+        only.then_some(Binding {
+            request,
+            item: Some(item),
+            proof: Proof::Statement,
+        })
+    }
+
+    fn by_transaction(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
+        let request = *self.transactions.get(&cookie)?;
+        let rollback = facts
+            .statements
+            .iter()
+            .any(|s| s.text.starts_with("ROLLBACK"));
+        rollback.then_some(Binding {
+            request,
+            item: None,
+            proof: Proof::Transaction,
+        })
+    }
+
+    fn is_waiting(&self, key: RequestKey, item: usize) -> bool {
+        let open = self
+            .requests
+            .get(&key)
+            .and_then(|r| r.items.get(item))
+            .is_some_and(|i| i.end.is_none());
+        open && !self.held.values().any(|held| *held == (key, item))
+    }
+
+    /// Whether every statement known from the bytes is the query's.
+    fn fits(&self, key: RequestKey, item: usize, facts: &PgFacts) -> bool {
+        let item = self
+            .requests
+            .get(&key)
+            .and_then(|request| request.items.get(item));
+        match item.map(|item| &item.kind) {
+            Some(ItemKind::Query { statement, .. }) => {
+                facts.statements.iter().all(|s| s.agrees(statement))
+            }
+            _ => false,
+        }
+    }
+
+    /// An exchange on a PostgreSQL connection is finished: its binding, and what its end tells.
+    pub(crate) fn release(
+        &mut self,
+        number: u64,
+        cookie: Option<SocketCookie>,
+        facts: &PgFacts,
+    ) -> Option<Binding> {
+        if facts.status == Some(b'I')
+            && let Some(cookie) = cookie
+        {
+            self.transactions.remove(&cookie);
+        }
+        self.bindings.remove(&number)
+    }
+
+    /// The text of the query that an exchange was bound to.
+    pub(crate) fn statement(&self, binding: &Binding) -> Option<&Statement> {
+        match &self
+            .requests
+            .get(&binding.request)?
+            .items
+            .get(binding.item?)?
+            .kind
+        {
+            ItemKind::Query { statement, .. } => Some(statement),
+            _ => None,
+        }
+    }
+
+    /// The request's record, to be built into its tree.
+    pub(crate) fn take(&mut self, key: RequestKey) -> Option<AppRequest> {
+        self.held.retain(|_, held| held.0 != key);
+        self.requests.remove(&key)
+    }
+
+    /// Whether the request has begun and not ended.
+    pub(crate) fn is_open(&self, key: RequestKey) -> bool {
+        self.requests
+            .get(&key)
+            .is_some_and(|request| request.end.is_none())
+    }
+
+    /// A socket is gone.
+    pub(crate) fn close(&mut self, cookie: SocketCookie) {
+        self.held.remove(&cookie);
+        self.transactions.remove(&cookie);
+    }
+}
+
+impl Thread {
+    fn end_poll_unless(&mut self, cookie: SocketCookie) {
+        if self
+            .pending
+            .is_some_and(|pending| pending.cookie != Some(cookie))
+        {
+            self.pending = None;
+        }
+    }
+}
+
+impl AppRequest {
+    fn note(&mut self, usdt: &Usdt, time: Timestamp, read: Option<PollRead>) {
+        let [first, second] = &usdt.text;
+        match usdt.probe {
+            Probe::RequestStart => {
+                self.start = Some(time);
+                self.tid = usdt.tid;
+                self.method.clone_from(first);
+                self.path.clone_from(second);
+                self.read = read;
+            }
+            Probe::RequestEnd => self.end = Some((time, usdt.args[2] as u16)),
+            Probe::DbAcquireStart => self.open(usdt, time, ItemKind::Acquire),
+            Probe::DbAcquireEnd => self.close(time, 0, |kind| matches!(kind, ItemKind::Acquire)),
+            Probe::DbQueryStart => {
+                let statement = Statement::new(first, first.len() >= TEXT_LIMIT);
+                self.open(
+                    usdt,
+                    time,
+                    ItemKind::Query {
+                        statement,
+                        rows: None,
+                    },
+                );
+            }
+            Probe::DbQueryEnd => self.close(time, usdt.args[2], |kind| match kind {
+                ItemKind::Query { rows, .. } => rows.replace(usdt.args[3]).is_none(),
+                _ => false,
+            }),
+            Probe::CacheHit => self.point("cache hit", first, time),
+            Probe::CacheMiss => self.point("cache miss", first, time),
+            Probe::FileIoStart => {
+                let (path, operation) = (first.clone(), second.clone());
+                self.open(
+                    usdt,
+                    time,
+                    ItemKind::File {
+                        path,
+                        operation,
+                        bytes: None,
+                    },
+                );
+            }
+            Probe::FileIoEnd => self.close(time, 0, |kind| match kind {
+                ItemKind::File { bytes, .. } => bytes.replace(usdt.args[2]).is_none(),
+                _ => false,
+            }),
+            Probe::SpanStart => self.open(
+                usdt,
+                time,
+                ItemKind::Phase {
+                    name: first.clone(),
+                },
+            ),
+            Probe::SpanEnd => self.close(time, 0, |kind| matches!(kind, ItemKind::Phase { .. })),
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, usdt: &Usdt, start: Timestamp, kind: ItemKind) {
+        self.items.push(Item {
+            kind,
+            start,
+            tid: usdt.tid,
+            end: None,
+        });
+    }
+
+    /// Ends the open item that `finish` accepts: with a measured duration the one that began that
+    /// long ago, else the one opened last.
+    fn close(&mut self, time: Timestamp, duration: Nanos, finish: impl Fn(&mut ItemKind) -> bool) {
+        let off = |item: &Item| {
+            if duration == 0 {
+                0
+            } else {
+                (time - duration).0.abs_diff(item.start.0)
+            }
+        };
+        let open = self
+            .items
+            .iter_mut()
+            .rev()
+            .filter(|item| item.end.is_none());
+        let alike = open.filter(|item| finish(&mut item.kind.clone()));
+        if let Some(item) = alike.min_by_key(|item| off(item)) {
+            finish(&mut item.kind);
+            item.end = Some(time);
+        }
+    }
+
+    fn point(&mut self, name: &str, key: &str, time: Timestamp) {
+        let mut attributes = Attributes::new();
+        attributes.set(attr::CACHE_KEY, key.to_owned());
+        self.points.push(SpanEvent {
+            time,
+            name: name.to_owned(),
+            attributes,
+        });
+    }
+}
+
+fn opens_transaction(sql: &str) -> bool {
+    sql.starts_with("BEGIN") || sql.starts_with("START TRANSACTION")
+}

@@ -1,0 +1,328 @@
+//! Runs the passes over a stream of events in bounded memory.
+
+use tierscope_model::{
+    Body, Event, Incomplete, Loss, Nanos, ProcessChange, RequestId, Send, SocketCookie, Span,
+    Timestamp, Trace, TraceId, Usdt,
+};
+
+use crate::app::Apps;
+use crate::backend::{Backends, Work};
+use crate::checks::check;
+use crate::connections::Connections;
+use crate::counts::Counts;
+use crate::exchange::{Exchange, Facts};
+use crate::order::Order;
+use crate::postgres::{PgFacts, PgKind};
+use crate::process::Processes;
+use crate::requests::Requests;
+use crate::statement::exchange_spans;
+use crate::tree::{self, Parts, Query};
+
+/// Settings of an assembly.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A request whose answer does not come within this time is closed with an error. Nanoseconds.
+    pub response_timeout: Nanos,
+    /// A request is built when nothing of it was seen for this long. Nanoseconds.
+    pub grace: Nanos,
+    /// Events are put in order within this window. Nanoseconds.
+    pub window: Nanos,
+    /// Most requests held open at a time.
+    pub max_requests: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            response_timeout: 30_000_000_000,
+            grace: 1_000_000_000,
+            window: 200_000_000,
+            max_requests: 100_000,
+        }
+    }
+}
+
+/// What the assembler makes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Assembled {
+    /// A request's trace.
+    Request(Trace),
+    /// What belongs to no request: connection upkeep (named so), and database exchanges that could
+    /// not be joined to one (orphans).
+    Apart(Trace),
+}
+
+/// Takes events in, in about the order of time, and gives traces out.
+pub struct Assembler {
+    options: Options,
+    order: Order,
+    processes: Processes,
+    connections: Connections,
+    apps: Apps,
+    backends: Backends,
+    requests: Requests,
+    losses: Vec<Loss>,
+    counts: Counts,
+    finished: Vec<Exchange>,
+    out: Vec<Assembled>,
+    swept: Timestamp,
+    now: Timestamp,
+}
+
+/// How often overdue things are looked for, in event time.
+const SWEEP: Nanos = 100_000_000;
+
+impl Assembler {
+    /// `services` are the recording's, in its order; `host` is the traced host's name.
+    pub fn new(services: Vec<String>, host: String, options: Options) -> Assembler {
+        let patience = options.response_timeout + 2 * options.grace;
+        Assembler {
+            order: Order::new(options.window),
+            processes: Processes::new(services, host),
+            connections: Connections::default(),
+            apps: Apps::default(),
+            backends: Backends::default(),
+            requests: Requests::new(options.grace, patience, options.max_requests),
+            losses: Vec::new(),
+            counts: Counts::default(),
+            finished: Vec::new(),
+            out: Vec::new(),
+            swept: Timestamp(0),
+            now: Timestamp(0),
+            options,
+        }
+    }
+
+    /// Takes one event in.
+    pub fn push(&mut self, event: Event) {
+        self.counts.events += 1;
+        self.order.push(event);
+        while let Some(event) = self.order.pop_ready() {
+            self.handle(event);
+        }
+    }
+
+    /// What is done so far, in the order in which it was finished.
+    pub fn take(&mut self) -> Vec<Assembled> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The recording ended: everything still open is built as incomplete.
+    pub fn finish(mut self) -> (Vec<Assembled>, Counts) {
+        while let Some(event) = self.order.pop() {
+            self.handle(event);
+        }
+        let mut finished = std::mem::take(&mut self.finished);
+        self.connections.finish(self.now, &mut finished);
+        self.place_all(finished);
+        for parts in self.requests.take_all(&mut self.apps) {
+            self.build(parts);
+        }
+        self.counts.late_events = self.order.late;
+        self.counts.unknown_socket_events = self.connections.unknown;
+        self.counts.http_messages = self.connections.shared.http.parsed;
+        self.counts.http_unparsed = self.connections.shared.http.unparsed;
+        self.counts.unasked = self.connections.shared.http.unasked;
+        self.counts.over_budget = self.connections.shared.dropped + self.requests.over_budget;
+        (self.out, self.counts)
+    }
+
+    fn handle(&mut self, event: Event) {
+        let time = event.time;
+        self.now = self.now.max(time);
+        match event.body {
+            Body::Socket(socket) => self.connections.socket(&socket),
+            Body::Send(send) => self.send(&send, time),
+            Body::Recv(recv) => {
+                self.apps.recv(recv.tid, recv.cookie, time);
+                self.connections.recv(&recv, time, &mut self.finished);
+            }
+            Body::Arrive(arrive) => self.connections.arrive(&arrive, time),
+            Body::Retransmit(retransmit) => self.connections.retransmit(&retransmit),
+            Body::Close(close) => self.close(close.cookie, time),
+            Body::Usdt(usdt) => self.probe(usdt, time),
+            Body::Process(process) => {
+                if process.change == ProcessChange::Exit {
+                    self.backends.exited(process.pid);
+                }
+                self.processes.change(&process);
+            }
+            Body::Loss(loss) => {
+                self.counts.lost_events += loss.count;
+                self.losses.push(loss);
+            }
+            Body::Filtered(_) => {}
+        }
+        let finished = std::mem::take(&mut self.finished);
+        self.place_all(finished);
+        self.sweep();
+    }
+
+    fn send(&mut self, send: &Send, time: Timestamp) {
+        self.apps.send(send.tid, send.cookie);
+        let begun = self.connections.send(send, time, &mut self.finished);
+        for begun in begun {
+            if let Some(request) = self.apps.bind(send.cookie, &begun) {
+                self.requests.app(request, time);
+            }
+        }
+    }
+
+    fn close(&mut self, cookie: SocketCookie, time: Timestamp) {
+        self.apps.close(cookie);
+        self.connections.close(cookie, time, &mut self.finished);
+    }
+
+    fn probe(&mut self, usdt: Usdt, time: Timestamp) {
+        if usdt.probe.is_application() {
+            let request = self.apps.probe(&usdt, time);
+            self.requests.app(request, time);
+        } else {
+            self.backends.probe(usdt, time);
+        }
+    }
+
+    fn place_all(&mut self, finished: Vec<Exchange>) {
+        for exchange in finished {
+            self.place(exchange);
+        }
+    }
+
+    fn place(&mut self, exchange: Exchange) {
+        self.counts.unanswered += u64::from(exchange.incomplete.contains(&Incomplete::NoResponse));
+        match &exchange.facts {
+            Facts::Http(_) => self.place_http(exchange),
+            Facts::Postgres(facts) => {
+                let facts = facts.clone();
+                self.place_query(exchange, &facts);
+            }
+        }
+    }
+
+    fn place_http(&mut self, exchange: Exchange) {
+        match self.id_of(&exchange) {
+            Some(id) => self.requests.exchange(id, exchange, self.now),
+            None => self.build(Parts {
+                id: None,
+                exchanges: vec![exchange],
+                queries: Vec::new(),
+                apps: Vec::new(),
+                incomplete: Vec::new(),
+            }),
+        }
+    }
+
+    /// The id that keys the request. A request's own header is believed only from a process that
+    /// serves others itself: what a client outside chose keys nothing.
+    fn id_of(&self, exchange: &Exchange) -> Option<RequestId> {
+        let facts = exchange.http()?;
+        let inner = exchange
+            .client
+            .pid
+            .is_some_and(|pid| self.connections.is_server(pid));
+        let asked = facts.asked_id.filter(|_| inner);
+        asked.or(facts.answered_id)
+    }
+
+    fn place_query(&mut self, exchange: Exchange, facts: &PgFacts) {
+        let binding = self
+            .apps
+            .release(exchange.number, exchange.client.cookie, facts);
+        let work = match (exchange.server.pid, exchange.server_times()) {
+            (Some(pid), Some((start, end))) => self.backends.take(pid, start, end),
+            _ => Work::default(),
+        };
+        let binding = binding.filter(|binding| {
+            // What the backend says it ran must be what the application says it asked.
+            let reported = work
+                .statement
+                .as_ref()
+                .filter(|_| facts.kind == PgKind::Query);
+            let asked = self.apps.statement(binding);
+            !matches!((reported, asked), (Some(ran), Some(asked)) if !ran.agrees(asked))
+        });
+        match binding {
+            Some(binding) => self.requests.query(
+                Query {
+                    exchange,
+                    binding,
+                    work,
+                },
+                self.now,
+            ),
+            None => self.set_apart(exchange, facts, &work),
+        }
+    }
+
+    fn set_apart(&mut self, exchange: Exchange, facts: &PgFacts, work: &Work) {
+        let mut spans: Vec<Span> = Vec::new();
+        exchange_spans(
+            &exchange,
+            work,
+            &mut self.processes,
+            &mut self.counts,
+            &mut spans,
+        );
+        let Some(first) = spans.first() else { return };
+        let trace_id = TraceId(u128::from(first.span_id.0));
+        let mut incomplete = exchange.incomplete;
+        let endpoint = if facts.kind.is_upkeep() {
+            self.counts.upkeep_exchanges += 1;
+            format!("connection upkeep: {}", facts.kind.name())
+        } else {
+            self.counts.orphan_spans += spans.iter().filter(|s| s.parent.is_none()).count() as u64;
+            incomplete.push(Incomplete::Orphan);
+            "database exchange without a request".to_owned()
+        };
+        self.out.push(Assembled::Apart(Trace {
+            trace_id,
+            request_id: None,
+            endpoint,
+            incomplete,
+            spans,
+        }));
+    }
+
+    fn sweep(&mut self) {
+        if self.now.since(self.swept) < SWEEP {
+            return;
+        }
+        self.swept = self.now;
+        let mut finished = Vec::new();
+        self.connections
+            .sweep(self.now, self.options.response_timeout, &mut finished);
+        self.place_all(finished);
+        for parts in self
+            .requests
+            .take_ready(self.now, &mut self.apps, &self.connections)
+        {
+            self.build(parts);
+        }
+    }
+
+    fn build(&mut self, parts: Parts) {
+        let mut trace = tree::build(parts, &mut self.processes, &mut self.counts);
+        if trace.spans.is_empty() {
+            return;
+        }
+        if self.losses.iter().any(|loss| overlaps(loss, &trace)) {
+            trace.incomplete.push(Incomplete::EventLoss);
+            trace.incomplete.sort_unstable();
+        }
+        self.counts.traces += 1;
+        self.counts.conservation_violations += check(&trace).len() as u64;
+        self.out.push(Assembled::Request(trace));
+    }
+}
+
+/// Lost events may have been any open trace's.
+fn overlaps(loss: &Loss, trace: &Trace) -> bool {
+    let start = trace
+        .spans
+        .iter()
+        .map(|s| s.start)
+        .min()
+        .unwrap_or_default();
+    let end = trace.spans.iter().map(|s| s.end).max().unwrap_or_default();
+    loss.first <= end && start <= loss.last
+}

@@ -1,0 +1,322 @@
+//! Pass 2: sockets become connections, and each connection's bytes become exchanges.
+
+use tierscope_model::{
+    Arrive, Incomplete, Nanos, Protocol, Recv, RequestId, Retransmit, Send, Socket, SocketCookie,
+    SocketRole, Timestamp,
+};
+use tierscope_wire::http::starts_like_head;
+
+use crate::exchange::{End, Exchange, Facts};
+use crate::http::{HttpCounts, HttpTalk, Side};
+use crate::piece::Piece;
+use crate::postgres::{Begun, PgTalk};
+use crate::stream::{Caller, Read, Stream, Write};
+
+/// Log entries kept per connection; beyond this the oldest are dropped.
+const LOG_LIMIT: usize = 65_536;
+
+/// What the connection speaks, judged by content once and kept.
+#[derive(Debug)]
+enum Talk {
+    Unknown,
+    Http(Box<HttpTalk>),
+    Postgres(Box<PgTalk>),
+}
+
+/// Two sockets and the bytes between them. `streams[i]` is what end `i` writes.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    ends: [End; 2],
+    streams: [Stream; 2],
+    closed: [Option<Timestamp>; 2],
+    talk: Talk,
+    /// Which end asks, once it is known.
+    client: Option<usize>,
+    /// It was open when tracing began.
+    found: bool,
+}
+
+/// What every connection needs to hand: the exchange numbers and the counts.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) number: u64,
+    pub(crate) http: HttpCounts,
+    /// Log entries dropped because nothing finished on their connection.
+    pub(crate) dropped: u64,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: &Socket) -> Connection {
+        let mut connection = Connection {
+            ends: [End {
+                local: Some(socket.peer),
+                ..End::default()
+            }; 2],
+            streams: [Stream::default(), Stream::default()],
+            closed: [None; 2],
+            talk: Talk::Unknown,
+            client: None,
+            found: socket.role == SocketRole::Found,
+        };
+        connection.join(0, socket);
+        connection
+    }
+
+    /// A socket is end `end` of this connection.
+    pub(crate) fn join(&mut self, end: usize, socket: &Socket) {
+        self.ends[end] = End {
+            cookie: Some(socket.cookie),
+            local: Some(socket.local),
+            pid: Some(socket.pid).filter(|pid| *pid != 0),
+        };
+        self.streams[end].offset(socket.send_seq);
+        self.streams[1 - end].offset(socket.recv_seq);
+        match socket.role {
+            SocketRole::Connect => self.client = Some(end),
+            SocketRole::Accept => self.client = Some(1 - end),
+            SocketRole::Found => self.found = true,
+        }
+    }
+
+    pub(crate) fn is_vacant(&self, end: usize) -> bool {
+        self.ends[end].cookie.is_none()
+    }
+
+    /// Cookies of the traced ends.
+    pub(crate) fn cookies(&self) -> impl Iterator<Item = SocketCookie> {
+        self.ends.iter().filter_map(|end| end.cookie)
+    }
+
+    /// End `end` wrote. Returns the PostgreSQL requests that this completed.
+    pub(crate) fn send(
+        &mut self,
+        end: usize,
+        send: &Send,
+        time: Timestamp,
+        shared: &mut Shared,
+    ) -> Vec<Begun> {
+        let lo = self.streams[end].offset(send.seq);
+        let hi = lo + u64::from(send.len);
+        let by = Caller {
+            pid: send.pid,
+            tid: send.tid,
+        };
+        self.streams[end].wrote(Write {
+            lo,
+            hi,
+            start: send.start,
+            end: time,
+            by,
+        });
+        self.judge(end, send);
+        let piece = Piece::new(lo, hi, &send.head, &send.tail);
+        let asks = self.client == Some(end);
+        match &mut self.talk {
+            Talk::Unknown => Vec::new(),
+            Talk::Http(talk) => {
+                let side = if asks { Side::Request } else { Side::Response };
+                talk.feed(
+                    side,
+                    &piece,
+                    send.start,
+                    &mut shared.number,
+                    &mut shared.http,
+                );
+                Vec::new()
+            }
+            Talk::Postgres(talk) if asks => talk.ask(&piece, send.start, by, &mut shared.number),
+            Talk::Postgres(talk) => {
+                talk.answer(&piece, send.start, &mut shared.number);
+                Vec::new()
+            }
+        }
+    }
+
+    fn judge(&mut self, end: usize, send: &Send) {
+        if !matches!(self.talk, Talk::Unknown) {
+            return;
+        }
+        let asks = match send.protocol {
+            Protocol::Unknown => return,
+            Protocol::Http if !starts_like_head(&send.head) => return,
+            Protocol::Http => !send.head.starts_with(b"HTTP/"),
+            Protocol::PostgresFrontend => true,
+            Protocol::PostgresBackend => false,
+        };
+        self.client.get_or_insert(if asks { end } else { 1 - end });
+        self.talk = match send.protocol {
+            Protocol::Http => Talk::Http(Box::default()),
+            _ => Talk::Postgres(Box::default()),
+        };
+    }
+
+    /// End `end` read; true where that is the end that serves.
+    pub(crate) fn recv(&mut self, end: usize, recv: &Recv, time: Timestamp) -> bool {
+        let by = Caller {
+            pid: recv.pid,
+            tid: recv.tid,
+        };
+        self.ends[end].pid.get_or_insert(recv.pid);
+        if recv.len > 0 {
+            let stream = &mut self.streams[1 - end];
+            let lo = stream.offset(recv.seq);
+            stream.took(Read {
+                lo,
+                hi: lo + u64::from(recv.len),
+                time,
+                by,
+            });
+        }
+        self.client.is_some_and(|client| client != end)
+    }
+
+    pub(crate) fn arrive(&mut self, end: usize, arrive: &Arrive, time: Timestamp) {
+        let stream = &mut self.streams[1 - end];
+        let lo = stream.offset(arrive.seq);
+        let hi = lo + u64::from(arrive.end_seq.wrapping_sub(arrive.seq));
+        let expected = stream.offset(arrive.rcv_nxt);
+        stream.arrived(lo, hi, expected, time, arrive.late);
+    }
+
+    pub(crate) fn retransmit(&mut self, end: usize, retransmit: &Retransmit) {
+        let stream = &mut self.streams[end];
+        let lo = stream.offset(retransmit.seq);
+        stream.retransmitted(
+            lo,
+            lo + u64::from(retransmit.end_seq.wrapping_sub(retransmit.seq)),
+        );
+    }
+
+    /// Marks an end closed; true once every traced end is.
+    pub(crate) fn close(&mut self, end: usize, time: Timestamp) -> bool {
+        self.closed[end] = Some(time);
+        (0..2).all(|end| self.is_vacant(end) || self.closed[end].is_some())
+    }
+
+    /// One end closed long ago and the other never said so.
+    pub(crate) fn half_closed_before(&self, time: Timestamp) -> bool {
+        self.closed.iter().flatten().any(|closed| *closed < time)
+    }
+
+    /// The exchanges that are finished by now.
+    pub(crate) fn finished(
+        &mut self,
+        now: Timestamp,
+        shared: &mut Shared,
+        out: &mut Vec<Exchange>,
+    ) {
+        let Some(client) = self.client else {
+            return self.limit(shared);
+        };
+        let answers = &self.streams[1 - client];
+        // An answer counts as consumed when the client read it; an untraced client's reads are not seen.
+        let consumed = if self.is_vacant(client) {
+            answers.written
+        } else {
+            answers.read
+        };
+        match &mut self.talk {
+            Talk::Unknown => {}
+            Talk::Http(talk) => {
+                let done: Vec<_> =
+                    std::iter::from_fn(|| talk.queue.pop_finished(consumed)).collect();
+                self.measure(client, done, now, Facts::Http, out);
+            }
+            Talk::Postgres(talk) => {
+                let done: Vec<_> =
+                    std::iter::from_fn(|| talk.queue.pop_finished(consumed)).collect();
+                self.measure(client, done, now, Facts::Postgres, out);
+            }
+        }
+        self.limit(shared);
+    }
+
+    /// Exchanges whose answer did not come in time.
+    pub(crate) fn expire(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Exchange>) {
+        let Some(client) = self.client else { return };
+        match &mut self.talk {
+            Talk::Unknown => {}
+            Talk::Http(talk) => {
+                let expired = talk.queue.expire(now, timeout);
+                self.measure(client, expired, now, Facts::Http, out);
+            }
+            Talk::Postgres(talk) => {
+                let expired = talk.queue.expire(now, timeout);
+                self.measure(client, expired, now, Facts::Postgres, out);
+            }
+        }
+    }
+
+    /// The connection (or the recording) is at its end: what is open will not be answered.
+    pub(crate) fn end(
+        &mut self,
+        now: Timestamp,
+        reason: Incomplete,
+        shared: &mut Shared,
+        out: &mut Vec<Exchange>,
+    ) {
+        if let (Talk::Http(talk), Incomplete::ConnectionClosed) = (&mut self.talk, reason) {
+            talk.close();
+        }
+        self.finished(now, shared, out);
+        let Some(client) = self.client else { return };
+        let error = (reason == Incomplete::ConnectionClosed).then_some("closed");
+        match &mut self.talk {
+            Talk::Unknown => {}
+            Talk::Http(talk) => {
+                let rest = talk.queue.close(reason, error);
+                self.measure(client, rest, now, Facts::Http, out);
+            }
+            Talk::Postgres(talk) => {
+                let rest = talk.queue.close(reason, error);
+                self.measure(client, rest, now, Facts::Postgres, out);
+            }
+        }
+    }
+
+    /// Whether an HTTP exchange is open here that may turn out to be the caller of request `id`, which
+    /// process `pid` passed on at `start`: begun before, its own id not told yet or the same.
+    pub(crate) fn may_hold_caller(&self, pid: u32, start: Timestamp, id: RequestId) -> bool {
+        let (Talk::Http(talk), Some(client)) = (&self.talk, self.client) else {
+            return false;
+        };
+        let serves = self.ends[1 - client].pid.is_none_or(|server| server == pid);
+        serves
+            && talk.queue.iter().any(|open| {
+                open.begun <= start && open.facts.answered_id.is_none_or(|answered| answered == id)
+            })
+    }
+
+    fn measure<F>(
+        &mut self,
+        client: usize,
+        done: Vec<crate::queue::Open<F>>,
+        now: Timestamp,
+        wrap: fn(F) -> Facts,
+        out: &mut Vec<Exchange>,
+    ) {
+        for mut open in done {
+            if self.found && open.incomplete.contains(&Incomplete::NoRequest) {
+                open.incomplete.push(Incomplete::RecordingEdge);
+            }
+            let ends = (self.ends[client], self.ends[1 - client]);
+            let below = (
+                open.request.and_then(|r| r.hi),
+                open.response.and_then(|r| r.hi),
+            );
+            let (asked, answered) = (&self.streams[client], &self.streams[1 - client]);
+            out.push(Exchange::measure(open, ends, (asked, answered), now, wrap));
+            self.streams[client].prune(below.0.unwrap_or(0));
+            self.streams[1 - client].prune(below.1.unwrap_or(0));
+        }
+    }
+
+    fn limit(&mut self, shared: &mut Shared) {
+        for stream in &mut self.streams {
+            if stream.len() > LOG_LIMIT {
+                shared.dropped += stream.len() as u64;
+                stream.prune(stream.written.max(stream.read));
+            }
+        }
+    }
+}

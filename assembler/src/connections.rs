@@ -1,0 +1,186 @@
+//! Pass 2: which socket belongs to which connection.
+//!
+//! Two traced sockets with mirrored addresses that live at the same time are the two ends of one
+//! connection. The key is the socket cookie; descriptors are reused, cookies are not.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+
+use tierscope_model::{
+    Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Socket, SocketCookie, Timestamp,
+};
+
+use crate::connection::{Connection, Shared};
+use crate::exchange::Exchange;
+use crate::postgres::Begun;
+
+/// A connection of which one end closed is kept this long for what the other end's last call tells.
+const LINGER: Nanos = 1_000_000_000;
+
+/// Address pair and, for loopback (every namespace has its own), the network namespace.
+type Tuple = (SocketAddr, SocketAddr, u32);
+
+/// Which end of which connection a socket is.
+#[derive(Clone, Copy)]
+struct Place {
+    number: u64,
+    end: usize,
+    tuple: Tuple,
+}
+
+/// All connections of the recording, the open ones.
+#[derive(Default)]
+pub(crate) struct Connections {
+    open: BTreeMap<u64, Connection>,
+    sockets: HashMap<SocketCookie, Place>,
+    tuples: HashMap<Tuple, SocketCookie>,
+    next: u64,
+    /// Processes that were seen to read requests.
+    servers: HashSet<u32>,
+    pub(crate) shared: Shared,
+    /// Events on sockets that were never announced.
+    pub(crate) unknown: u64,
+}
+
+impl Connections {
+    pub(crate) fn socket(&mut self, socket: &Socket) {
+        if self.sockets.contains_key(&socket.cookie) {
+            return;
+        }
+        let (number, end) = self.join(socket).unwrap_or_else(|| {
+            self.next += 1;
+            self.open.insert(self.next, Connection::new(socket));
+            (self.next, 0)
+        });
+        let tuple = tuple(socket.local, socket.peer, socket.netns);
+        self.sockets
+            .insert(socket.cookie, Place { number, end, tuple });
+        self.tuples.insert(tuple, socket.cookie);
+    }
+
+    fn join(&mut self, socket: &Socket) -> Option<(u64, usize)> {
+        let mirrored = tuple(socket.peer, socket.local, socket.netns);
+        let Place { number, end, .. } = *self.sockets.get(self.tuples.get(&mirrored)?)?;
+        let connection = self
+            .open
+            .get_mut(&number)
+            .filter(|c| c.is_vacant(1 - end))?;
+        connection.join(1 - end, socket);
+        Some((number, 1 - end))
+    }
+
+    /// Returns the PostgreSQL requests that this send completed.
+    pub(crate) fn send(
+        &mut self,
+        send: &Send,
+        time: Timestamp,
+        out: &mut Vec<Exchange>,
+    ) -> Vec<Begun> {
+        let Some((connection, end, shared)) = self.find(send.cookie) else {
+            return Vec::new();
+        };
+        let begun = connection.send(end, send, time, shared);
+        connection.finished(time, shared, out);
+        begun
+    }
+
+    pub(crate) fn recv(&mut self, recv: &Recv, time: Timestamp, out: &mut Vec<Exchange>) {
+        let Some((connection, end, shared)) = self.find(recv.cookie) else {
+            return;
+        };
+        let serves = connection.recv(end, recv, time);
+        connection.finished(time, shared, out);
+        if serves {
+            self.servers.insert(recv.pid);
+        }
+    }
+
+    /// Whether the process was seen to read requests.
+    pub(crate) fn is_server(&self, pid: u32) -> bool {
+        self.servers.contains(&pid)
+    }
+
+    pub(crate) fn arrive(&mut self, arrive: &tierscope_model::Arrive, time: Timestamp) {
+        if let Some((connection, end, _)) = self.find(arrive.cookie) {
+            connection.arrive(end, arrive, time);
+        }
+    }
+
+    pub(crate) fn retransmit(&mut self, retransmit: &Retransmit) {
+        if let Some((connection, end, _)) = self.find(retransmit.cookie) {
+            connection.retransmit(end, retransmit);
+        }
+    }
+
+    pub(crate) fn close(&mut self, cookie: SocketCookie, time: Timestamp, out: &mut Vec<Exchange>) {
+        let Some(&Place { number, end, .. }) = self.sockets.get(&cookie) else {
+            return;
+        };
+        if self
+            .open
+            .get_mut(&number)
+            .is_some_and(|connection| connection.close(end, time))
+        {
+            self.end(number, time, Incomplete::ConnectionClosed, out);
+        }
+    }
+
+    /// Closes what is overdue; called about once a second.
+    pub(crate) fn sweep(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Exchange>) {
+        for connection in self.open.values_mut() {
+            connection.expire(now, timeout, out);
+        }
+        let lingered = now - LINGER;
+        let stale =
+            |(number, c): (&u64, &Connection)| c.half_closed_before(lingered).then_some(*number);
+        let stale: Vec<u64> = self.open.iter().filter_map(stale).collect();
+        for number in stale {
+            self.end(number, now, Incomplete::ConnectionClosed, out);
+        }
+    }
+
+    /// The recording ended.
+    pub(crate) fn finish(&mut self, now: Timestamp, out: &mut Vec<Exchange>) {
+        let all: Vec<u64> = self.open.keys().copied().collect();
+        for number in all {
+            self.end(number, now, Incomplete::RecordingEdge, out);
+        }
+    }
+
+    /// Whether an exchange is open that may turn out to be the caller of `id`, passed on by `pid` at `start`.
+    pub(crate) fn may_hold_caller(&self, pid: u32, start: Timestamp, id: RequestId) -> bool {
+        self.open
+            .values()
+            .any(|connection| connection.may_hold_caller(pid, start, id))
+    }
+
+    fn end(&mut self, number: u64, now: Timestamp, reason: Incomplete, out: &mut Vec<Exchange>) {
+        let Some(mut connection) = self.open.remove(&number) else {
+            return;
+        };
+        connection.end(now, reason, &mut self.shared, out);
+        for cookie in connection.cookies() {
+            let place = self.sockets.remove(&cookie);
+            // The address pair may be another connection's by now.
+            if let Some(tuple) = place
+                .map(|p| p.tuple)
+                .filter(|t| self.tuples.get(t) == Some(&cookie))
+            {
+                self.tuples.remove(&tuple);
+            }
+        }
+    }
+
+    fn find(&mut self, cookie: SocketCookie) -> Option<(&mut Connection, usize, &mut Shared)> {
+        let Some(&Place { number, end, .. }) = self.sockets.get(&cookie) else {
+            self.unknown += 1;
+            return None;
+        };
+        Some((self.open.get_mut(&number)?, end, &mut self.shared))
+    }
+}
+
+fn tuple(local: SocketAddr, peer: SocketAddr, netns: u32) -> Tuple {
+    let scope = if local.ip().is_loopback() { netns } else { 0 };
+    (local, peer, scope)
+}

@@ -1,0 +1,286 @@
+//! Pass 5: one exchange becomes the spans of its hop.
+//!
+//! The client's span holds the request's way (transfer, receive queue), the server's span, and the
+//! answer's way. With the server's processing these parts tile the client's span to the nanosecond.
+
+use std::sync::Arc;
+
+use tierscope_model::{
+    Attributes, Evidence, Link, Resource, Span, SpanId, SpanKind, Status, Timestamp, attr,
+};
+
+use crate::counts::Counts;
+use crate::exchange::{End, Exchange, Passage};
+use crate::process::Processes;
+use crate::span_id::derive;
+
+/// An exchange's place in the tree: its two ends, either of which may not be traced.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hop {
+    pub(crate) client: Option<SpanId>,
+    pub(crate) server: Option<SpanId>,
+}
+
+impl Hop {
+    /// The span nearest to the caller.
+    pub(crate) fn top(&self) -> Option<SpanId> {
+        self.client.or(self.server)
+    }
+}
+
+/// What both sides' spans are called and carry.
+pub(crate) struct Label {
+    pub(crate) name: String,
+    pub(crate) attributes: Attributes,
+    pub(crate) status: Status,
+}
+
+/// Makes the spans of `exchange` and adds them to `out`; the topmost has no parent yet.
+pub(crate) fn spans(
+    exchange: &Exchange,
+    label: &Label,
+    processes: &mut Processes,
+    counts: &mut Counts,
+    out: &mut Vec<Span>,
+) -> Hop {
+    let client_resource = resource(&exchange.client, processes);
+    let server_resource = resource(&exchange.server, processes);
+    let client = client_span(exchange, label, &client_resource);
+    let mut server = server_span(exchange, label, &server_resource);
+    let hop = Hop {
+        client: client.as_ref().map(|s| s.span_id),
+        server: server.as_ref().map(|s| s.span_id),
+    };
+    let Some(client) = client else {
+        out.extend(server);
+        return hop;
+    };
+    let evidence = exchange
+        .request
+        .as_ref()
+        .or(exchange.response.as_ref())
+        .map(|p| seq(exchange, p));
+    if let (Some(server), Some(evidence)) = (&mut server, evidence) {
+        server.parent = Some(Link {
+            span_id: client.span_id,
+            evidence,
+        });
+    }
+    let between = format!("{} → {}", client_resource.service, server_resource.service);
+    let way = Way {
+        exchange,
+        client: client.span_id,
+        between,
+        counts,
+    };
+    let parts = way.parts(&client_resource, &server_resource);
+    out.push(client);
+    out.extend(server);
+    out.extend(parts);
+    hop
+}
+
+fn resource(end: &End, processes: &mut Processes) -> Arc<Resource> {
+    processes.get(end.pid.unwrap_or(0), end.local)
+}
+
+fn client_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> Option<Span> {
+    exchange.client.cookie?;
+    let times = exchange.client_times()?;
+    let mut span = span(exchange, "client", times, label, SpanKind::Client, resource);
+    for (key, passage) in [
+        (attr::REQUEST_RANGE, &exchange.request),
+        (attr::RESPONSE_RANGE, &exchange.response),
+    ] {
+        if let Some(passage) = passage {
+            span.attributes
+                .set(key, seq(exchange, passage).id().to_owned());
+        }
+    }
+    peer(&mut span, &exchange.server);
+    Some(span)
+}
+
+fn server_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> Option<Span> {
+    exchange.server.cookie?;
+    let times = exchange.server_times()?;
+    let mut span = span(exchange, "server", times, label, SpanKind::Server, resource);
+    peer(&mut span, &exchange.client);
+    Some(span)
+}
+
+fn peer(span: &mut Span, end: &End) {
+    if let Some(addr) = end.local {
+        span.attributes
+            .set(attr::NETWORK_PEER_ADDRESS, addr.ip().to_string());
+        span.attributes.set(attr::NETWORK_PEER_PORT, addr.port());
+    }
+}
+
+fn span(
+    exchange: &Exchange,
+    side: &str,
+    (start, end): (Timestamp, Timestamp),
+    label: &Label,
+    kind: SpanKind,
+    resource: &Arc<Resource>,
+) -> Span {
+    let cookie = |end: &End| end.cookie.map_or(0, |c| c.0);
+    let parts = [
+        cookie(&exchange.client),
+        cookie(&exchange.server),
+        exchange.begun.0,
+        exchange.number,
+    ];
+    Span {
+        span_id: derive(side, &parts),
+        parent: None,
+        name: label.name.clone(),
+        kind,
+        start,
+        end: end.max(start),
+        status: label.status.clone(),
+        resource: resource.clone(),
+        attributes: label.attributes.clone(),
+        events: Vec::new(),
+    }
+}
+
+/// `sender cookie>receiver cookie:lo-hi`.
+fn seq(exchange: &Exchange, passage: &Passage) -> Evidence {
+    let cookie = |end: &End| end.cookie.map_or(0, |c| c.0);
+    let is_request = exchange
+        .request
+        .as_ref()
+        .is_some_and(|r| std::ptr::eq(r, passage));
+    let (from, to) = if is_request {
+        (&exchange.client, &exchange.server)
+    } else {
+        (&exchange.server, &exchange.client)
+    };
+    Evidence::Seq(format!(
+        "{}>{}:{}-{}",
+        cookie(from),
+        cookie(to),
+        passage.seq.0,
+        passage.seq.1
+    ))
+}
+
+/// The two ways of one exchange.
+struct Way<'a> {
+    exchange: &'a Exchange,
+    client: SpanId,
+    between: String,
+    counts: &'a mut Counts,
+}
+
+impl Way<'_> {
+    fn parts(mut self, client: &Arc<Resource>, server: &Arc<Resource>) -> Vec<Span> {
+        let mut spans = Vec::with_capacity(4);
+        let exchange = self.exchange;
+        if let Some(request) = &exchange.request {
+            self.one_way(request, "request", client, server, &mut spans);
+        }
+        if let Some(response) = &exchange.response {
+            self.one_way(response, "response", server, client, &mut spans);
+        }
+        self.check(&spans);
+        spans
+    }
+
+    fn one_way(
+        &mut self,
+        passage: &Passage,
+        direction: &'static str,
+        from: &Arc<Resource>,
+        to: &Arc<Resource>,
+        out: &mut Vec<Span>,
+    ) {
+        let Some(start) = passage.first_write else {
+            return;
+        };
+        match (passage.arrival, passage.last_read) {
+            (Some(arrival), read) => {
+                out.push(self.part("transfer", passage, direction, (start, arrival), from));
+                if let Some(read) = read {
+                    let mut queue =
+                        self.part("receive queue", passage, direction, (arrival, read), to);
+                    if passage.arrival_late {
+                        queue.attributes.set(
+                            attr::NOT_MEASURED,
+                            "arrival noted late, by up to the reader's call",
+                        );
+                    }
+                    out.push(queue);
+                }
+            }
+            (None, Some(read)) => {
+                let mut transfer = self.part("transfer", passage, direction, (start, read), from);
+                transfer.attributes.set(
+                    attr::NOT_MEASURED,
+                    "arrival: the receive queue is part of this transfer",
+                );
+                out.push(transfer);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn part(
+        &mut self,
+        name: &'static str,
+        passage: &Passage,
+        direction: &'static str,
+        (start, end): (Timestamp, Timestamp),
+        resource: &Arc<Resource>,
+    ) -> Span {
+        if end < start {
+            self.counts.negative_durations += 1;
+        }
+        let mut attributes = Attributes::new();
+        attributes.set(attr::PART, name);
+        attributes.set(attr::HOP, self.between.clone());
+        attributes.set(attr::DIRECTION, direction);
+        attributes.set(attr::BYTES, passage.bytes);
+        if passage.retransmits > 0 {
+            attributes.set(attr::RETRANSMITS, passage.retransmits);
+        }
+        Span {
+            span_id: derive(name, &[self.client.0, u64::from(direction == "response")]),
+            parent: Some(Link {
+                span_id: self.client,
+                evidence: seq(self.exchange, passage),
+            }),
+            name: name.to_owned(),
+            kind: SpanKind::Internal,
+            start,
+            end: end.max(start),
+            status: Status::Unset,
+            resource: resource.clone(),
+            attributes,
+            events: Vec::new(),
+        }
+    }
+
+    /// The parts and the processing between them must sum to the client's span exactly.
+    fn check(&mut self, parts: &[Span]) {
+        let Some((start, end)) = self.exchange.client_times() else {
+            return;
+        };
+        let Some((read, write)) = self.exchange.processing() else {
+            return;
+        };
+        let Some(response) = &self.exchange.response else {
+            return;
+        };
+        // An answer that begins before the request was read in full overlaps it, rightly.
+        if write < read || response.last_read.is_none() {
+            return;
+        }
+        let sum: u64 = parts.iter().map(Span::duration).sum::<u64>() + write.since(read);
+        if sum != end.since(start) {
+            self.counts.conservation_violations += 1;
+        }
+    }
+}

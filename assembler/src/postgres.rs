@@ -1,0 +1,376 @@
+//! Pass 3b: cuts a PostgreSQL connection's two streams into exchanges.
+//!
+//! An exchange runs from the first frontend message to the backend's ReadyForQuery: up to Sync in the
+//! extended protocol, one Query in the simple one. Every message says its length, so both streams are
+//! walked message by message; where a capture was too short for that, the last bytes of the send tell
+//! (`S 0 0 0 4`, `Z 0 0 0 5 status`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tierscope_model::{Incomplete, Timestamp};
+use tierscope_wire::postgres::{
+    Backend, Frontend, Message, StartupKind, backend, frontend, ready_tail, startup, sync_tail,
+};
+use tierscope_wire::sql;
+
+use crate::piece::Piece;
+use crate::queue::{Open, Queue, Range};
+use crate::stream::Caller;
+
+const SYNC: u64 = 5;
+const READY: u64 = 6;
+
+/// What a frontend asked for in one exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum PgKind {
+    /// Connection start-up and authentication.
+    Startup,
+    /// Sync alone: sqlx's ping on release.
+    #[default]
+    Ping,
+    /// Close of a prepared statement, alone.
+    Close,
+    /// Parse or Describe without Execute.
+    Prepare,
+    /// Bind and Execute.
+    Query,
+    /// The simple protocol.
+    Simple,
+}
+
+impl PgKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            PgKind::Startup => "startup",
+            PgKind::Ping => "ping",
+            PgKind::Close => "close statement",
+            PgKind::Prepare => "prepare",
+            PgKind::Query => "query",
+            PgKind::Simple => "simple query",
+        }
+    }
+
+    /// Keeps a connection in order; belongs to no statement.
+    pub(crate) fn is_upkeep(self) -> bool {
+        matches!(self, PgKind::Startup | PgKind::Ping | PgKind::Close)
+    }
+}
+
+/// SQL text as captured, masked; `cut` where the capture ended within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) text: Arc<str>,
+    pub(crate) cut: bool,
+}
+
+impl Statement {
+    pub(crate) fn new(text: &str, cut: bool) -> Statement {
+        Statement {
+            text: sql::mask(text).into(),
+            cut,
+        }
+    }
+
+    /// Whether both may be the same text: equal, or equal as far as the shorter capture goes.
+    pub(crate) fn agrees(&self, other: &Statement) -> bool {
+        if !self.cut && !other.cut {
+            return self.text == other.text;
+        }
+        let common = self.text.len().min(other.text.len());
+        // The last token before a cut may be masked as something it is not.
+        let sure = common.saturating_sub(32);
+        self.text.as_bytes()[..sure] == other.text.as_bytes()[..sure]
+            && (self.cut || self.text.len() <= other.text.len())
+            && (other.cut || other.text.len() <= self.text.len())
+    }
+}
+
+/// What the messages of an exchange say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PgFacts {
+    pub(crate) kind: PgKind,
+    /// Texts known from the bytes; empty where the statement was prepared before tracing began.
+    pub(crate) statements: Vec<Statement>,
+    pub(crate) executes: u64,
+    pub(crate) sqlstate: Option<String>,
+    pub(crate) rows: Option<u64>,
+    /// ReadyForQuery's status: `I` idle, `T` in a transaction, `E` in a failed one.
+    pub(crate) status: Option<u8>,
+    /// Thread that wrote the first message.
+    pub(crate) by: Caller,
+}
+
+/// A request that has just been written in full, for the pass that binds it to the application's query.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    pub(crate) number: u64,
+    pub(crate) facts: PgFacts,
+}
+
+/// One PostgreSQL connection's state.
+#[derive(Debug, Default)]
+pub(crate) struct PgTalk {
+    asked: Walk,
+    answered: Walk,
+    batch: Option<Batch>,
+    prepared: HashMap<String, Statement>,
+    pub(crate) queue: Queue<PgFacts>,
+}
+
+/// Where the next message of a stream begins, if that is known.
+#[derive(Debug, Default)]
+struct Walk {
+    next: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    lo: u64,
+    begun: Timestamp,
+    facts: PgFacts,
+}
+
+impl PgTalk {
+    /// Takes a frontend's send in and says which requests it completed.
+    pub(crate) fn ask(
+        &mut self,
+        piece: &Piece<'_>,
+        time: Timestamp,
+        by: Caller,
+        number: &mut u64,
+    ) -> Vec<Begun> {
+        let mut begun = Vec::new();
+        // A frontend flushes whole messages, so a send starts one unless an earlier one reaches into it.
+        let mut at = self.asked.next.map_or(piece.lo, |next| next.max(piece.lo));
+        if let Some(first) = startup(piece.from(at)).filter(|_| at == piece.lo) {
+            let end = at + first.len as u64;
+            self.asked.next = Some(end);
+            if first.kind == StartupKind::Session {
+                self.begin(at, time, by).kind = PgKind::Startup;
+                begun.extend(self.finish_batch(end, number));
+            }
+            return begun;
+        }
+        for message in frontend(piece.from(at)) {
+            let end = at + message.total as u64;
+            if self.frontend_message(&message, at, time, by) {
+                begun.extend(self.finish_batch(end, number));
+            }
+            at = end;
+        }
+        if at + SYNC <= piece.hi && sync_tail(piece.tail_from(at)) {
+            self.begin(at.min(piece.hi - SYNC), time, by);
+            begun.extend(self.finish_batch(piece.hi, number));
+            at = piece.hi;
+        }
+        // Nothing told where the last message ends: the next send is taken to start one.
+        self.asked.next = (at >= piece.hi).then_some(at);
+        begun
+    }
+
+    /// Notes one frontend message; true where it ends the request.
+    fn frontend_message(
+        &mut self,
+        message: &Message<'_>,
+        at: u64,
+        time: Timestamp,
+        by: Caller,
+    ) -> bool {
+        let view = message.as_frontend();
+        if matches!(
+            view,
+            Frontend::CopyData
+                | Frontend::CopyDone
+                | Frontend::CopyFail
+                | Frontend::Password
+                | Frontend::Terminate
+        ) {
+            return false;
+        }
+        let known = match &view {
+            Frontend::Bind { statement, .. } => self.prepared.get(*statement).cloned(),
+            _ => None,
+        };
+        if let Frontend::Parse {
+            name,
+            sql,
+            sql_complete,
+        } = &view
+        {
+            self.prepared
+                .insert((*name).to_owned(), Statement::new(sql, !sql_complete));
+        }
+        let facts = self.begin(at, time, by);
+        match view {
+            Frontend::Parse {
+                sql, sql_complete, ..
+            } => {
+                facts.statements.push(Statement::new(sql, !sql_complete));
+                facts.raise(PgKind::Prepare);
+            }
+            Frontend::Bind { .. } => {
+                facts
+                    .statements
+                    .extend(known.filter(|s| !facts.statements.contains(s)));
+                facts.raise(PgKind::Query);
+            }
+            Frontend::Describe { .. } => facts.raise(PgKind::Prepare),
+            Frontend::Execute { .. } => {
+                facts.executes += 1;
+                facts.raise(PgKind::Query);
+            }
+            Frontend::Close { .. } => facts.raise(PgKind::Close),
+            Frontend::Query { sql, sql_complete } => {
+                facts.statements.push(Statement::new(sql, !sql_complete));
+                facts.raise(PgKind::Simple);
+                return true;
+            }
+            Frontend::Sync | Frontend::FunctionCall => return true,
+            _ => {}
+        }
+        false
+    }
+
+    fn begin(&mut self, lo: u64, begun: Timestamp, by: Caller) -> &mut PgFacts {
+        let fresh = || Batch {
+            lo,
+            begun,
+            facts: PgFacts {
+                by,
+                ..PgFacts::default()
+            },
+        };
+        &mut self.batch.get_or_insert_with(fresh).facts
+    }
+
+    fn finish_batch(&mut self, hi: u64, number: &mut u64) -> Option<Begun> {
+        let batch = self.batch.take()?;
+        *number += 1;
+        let mut open = Open::new(*number, batch.begun, batch.facts);
+        open.request = Some(Range {
+            lo: batch.lo,
+            gate: batch.lo,
+            hi: Some(hi),
+        });
+        let begun = Begun {
+            number: *number,
+            facts: open.facts.clone(),
+        };
+        self.queue.push(open);
+        Some(begun)
+    }
+
+    /// Takes a backend's send in.
+    pub(crate) fn answer(&mut self, piece: &Piece<'_>, time: Timestamp, number: &mut u64) {
+        if piece.hi == piece.lo + 1 && self.queue.iter().next().is_none() {
+            // The one byte that answers a request for TLS.
+            return;
+        }
+        let start = match self.answered.next {
+            // Wholly inside one long message.
+            Some(next) if next >= piece.hi => return,
+            Some(next) if next >= piece.lo => Some(next),
+            _ => self.queue.answering().is_none().then_some(piece.lo),
+        };
+        if let Some(mut at) = start {
+            for message in backend(piece.from(at)) {
+                self.backend_message(&message, at, time, number);
+                at += message.total as u64;
+            }
+            self.answered.next = Some(at);
+            if at >= piece.hi {
+                return;
+            }
+        }
+        self.answer_tail(piece, time, number);
+    }
+
+    /// The walk was lost beyond the captured bytes: the tail tells whether the answer ends here.
+    fn answer_tail(&mut self, piece: &Piece<'_>, time: Timestamp, number: &mut u64) {
+        self.begin_answer(piece.lo, time, number);
+        let ready = ready_tail(piece.tail_from(piece.lo));
+        self.answered.next = ready.map(|_| piece.hi);
+        if let Some(status) = ready {
+            self.end_answer(piece.hi, status);
+        }
+    }
+
+    fn backend_message(
+        &mut self,
+        message: &Message<'_>,
+        at: u64,
+        time: Timestamp,
+        number: &mut u64,
+    ) {
+        let view = message.as_backend();
+        let unasked = matches!(
+            view,
+            Backend::ParameterStatus | Backend::Notice | Backend::Notification
+        );
+        if unasked && self.queue.answering().is_none() {
+            return;
+        }
+        self.begin_answer(at, time, number);
+        let Some(open) = self.queue.answering() else {
+            return;
+        };
+        match view {
+            Backend::ReadyForQuery { status } => self.end_answer(at + READY, status),
+            Backend::CommandComplete(tag) => {
+                if let Some(rows) = tag.rows() {
+                    *open.facts.rows.get_or_insert(0) += rows;
+                }
+            }
+            Backend::ErrorResponse { code, .. } => {
+                open.facts.sqlstate.get_or_insert_with(|| code.to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn begin_answer(&mut self, lo: u64, time: Timestamp, number: &mut u64) {
+        if self.queue.answering().is_some() {
+            return;
+        }
+        if self.queue.unanswered().is_none() {
+            *number += 1;
+            let mut open = Open::new(*number, time, PgFacts::default());
+            open.incomplete.push(Incomplete::NoRequest);
+            self.queue.push(open);
+        }
+        if let Some(open) = self.queue.unanswered() {
+            open.response = Some(Range {
+                lo,
+                gate: lo,
+                hi: None,
+            });
+        }
+    }
+
+    fn end_answer(&mut self, hi: u64, status: u8) {
+        if let Some(open) = self.queue.answering() {
+            open.facts.status = Some(status);
+            if let Some(response) = &mut open.response {
+                response.hi = Some(hi);
+            }
+        }
+    }
+}
+
+impl PgFacts {
+    /// The dearest kind of the messages seen counts.
+    fn raise(&mut self, kind: PgKind) {
+        let rank = |kind| match kind {
+            PgKind::Ping => 0,
+            PgKind::Close => 1,
+            PgKind::Prepare => 2,
+            PgKind::Query => 3,
+            PgKind::Simple => 4,
+            PgKind::Startup => 5,
+        };
+        if rank(kind) > rank(self.kind) {
+            self.kind = kind;
+        }
+    }
+}

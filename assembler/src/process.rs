@@ -1,0 +1,61 @@
+//! Traced processes and the resource each span carries.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tierscope_model::{Process, ProcessChange, Resource};
+
+/// What is known of each process; entries outlive their process, as spans are made later.
+pub(crate) struct Processes {
+    services: Vec<String>,
+    host: String,
+    known: HashMap<u32, Arc<Resource>>,
+}
+
+impl Processes {
+    pub(crate) fn new(services: Vec<String>, host: String) -> Processes {
+        Processes {
+            services,
+            host,
+            known: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn change(&mut self, process: &Process) {
+        if process.change == ProcessChange::Exit {
+            return;
+        }
+        let service = match self.services.get(process.service as usize) {
+            Some(name) => name.clone(),
+            None => process.comm.clone(),
+        };
+        let resource = self.resource(service, process.comm.clone(), process.pid);
+        self.known.insert(process.pid, resource);
+    }
+
+    /// The process's resource; one not announced is named by its address.
+    pub(crate) fn get(&mut self, pid: u32, local: Option<SocketAddr>) -> Arc<Resource> {
+        if let Some(known) = self.known.get(&pid) {
+            return known.clone();
+        }
+        let service = match local {
+            Some(addr) => format!("process {pid} port {}", addr.port()),
+            None => format!("process {pid}"),
+        };
+        let resource = self.resource(service, String::new(), pid);
+        if pid != 0 {
+            self.known.insert(pid, resource.clone());
+        }
+        resource
+    }
+
+    fn resource(&self, service: String, process: String, pid: u32) -> Arc<Resource> {
+        Arc::new(Resource {
+            service,
+            process,
+            pid,
+            host: self.host.clone(),
+        })
+    }
+}

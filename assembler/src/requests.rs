@@ -1,0 +1,167 @@
+//! Pass 6: collects what carries one request id until nothing more of it can come.
+
+use std::collections::{HashMap, VecDeque};
+
+use tierscope_model::{Incomplete, Nanos, RequestId, Timestamp};
+
+use crate::app::{Apps, RequestKey};
+use crate::connections::Connections;
+use crate::exchange::Exchange;
+use crate::tree::{Parts, Query, caller_of};
+
+/// One request's pieces so far.
+#[derive(Default)]
+struct Bucket {
+    exchanges: Vec<Exchange>,
+    queries: Vec<Query>,
+    apps: Vec<RequestKey>,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// All requests that are not built yet.
+pub(crate) struct Requests {
+    buckets: HashMap<RequestId, Bucket>,
+    due: VecDeque<(Timestamp, RequestId)>,
+    /// A request is built when nothing of it was seen for this long and nothing of it is open.
+    grace: Nanos,
+    /// It is built anyway when this much time has passed since its first event.
+    patience: Nanos,
+    /// Most requests held; beyond it the oldest is built as it is.
+    limit: usize,
+    pub(crate) over_budget: u64,
+}
+
+impl Requests {
+    pub(crate) fn new(grace: Nanos, patience: Nanos, limit: usize) -> Requests {
+        let (buckets, due) = (HashMap::new(), VecDeque::new());
+        Requests {
+            buckets,
+            due,
+            grace,
+            patience,
+            limit,
+            over_budget: 0,
+        }
+    }
+
+    pub(crate) fn exchange(&mut self, id: RequestId, exchange: Exchange, now: Timestamp) {
+        self.touch(id, now).exchanges.push(exchange);
+    }
+
+    pub(crate) fn query(&mut self, query: Query, now: Timestamp) {
+        self.touch(query.binding.request.1, now).queries.push(query);
+    }
+
+    pub(crate) fn app(&mut self, key: RequestKey, now: Timestamp) {
+        let bucket = self.touch(key.1, now);
+        if !bucket.apps.contains(&key) {
+            bucket.apps.push(key);
+        }
+    }
+
+    fn touch(&mut self, id: RequestId, now: Timestamp) -> &mut Bucket {
+        let (due, grace) = (&mut self.due, self.grace);
+        let bucket = self.buckets.entry(id).or_insert_with(|| {
+            due.push_back((now + grace, id));
+            Bucket {
+                first: now,
+                ..Bucket::default()
+            }
+        });
+        bucket.last = now;
+        bucket
+    }
+
+    /// Takes the requests of which nothing more can come.
+    pub(crate) fn take_ready(
+        &mut self,
+        now: Timestamp,
+        apps: &mut Apps,
+        connections: &Connections,
+    ) -> Vec<Parts> {
+        let mut ready = Vec::new();
+        while let Some((due, id)) = self.due.front().copied() {
+            let over = self.buckets.len() > self.limit;
+            if due > now && !over {
+                break;
+            }
+            self.due.pop_front();
+            let Some(bucket) = self.buckets.get(&id) else {
+                continue;
+            };
+            if over {
+                self.over_budget += 1;
+                ready.extend(self.take(id, apps, Some(Incomplete::Budget)));
+            } else if bucket.last + self.grace > now {
+                self.due.push_back((bucket.last + self.grace, id));
+            } else if now.since(bucket.first) >= self.patience {
+                ready.extend(self.take(id, apps, Some(Incomplete::NoResponse)));
+            } else if bucket.is_open(id, apps, connections) {
+                self.due.push_back((now + self.grace, id));
+            } else {
+                ready.extend(self.take(id, apps, None));
+            }
+        }
+        ready
+    }
+
+    /// Takes every request: the recording ended.
+    pub(crate) fn take_all(&mut self, apps: &mut Apps) -> Vec<Parts> {
+        let mut ids: Vec<_> = self
+            .buckets
+            .iter()
+            .map(|(id, bucket)| (bucket.first, *id))
+            .collect();
+        ids.sort_unstable();
+        ids.into_iter()
+            .filter_map(|(_, id)| self.take(id, apps, None))
+            .collect()
+    }
+
+    fn take(
+        &mut self,
+        id: RequestId,
+        apps: &mut Apps,
+        reason: Option<Incomplete>,
+    ) -> Option<Parts> {
+        let bucket = self.buckets.remove(&id)?;
+        let requests: Vec<_> = bucket
+            .apps
+            .iter()
+            .filter_map(|key| Some((*key, apps.take(*key)?)))
+            .collect();
+        let mut incomplete: Vec<_> = reason.into_iter().collect();
+        if requests
+            .iter()
+            .any(|(_, request)| request.end.is_none() || request.start.is_none())
+        {
+            incomplete.push(Incomplete::RecordingEdge);
+        }
+        let Bucket {
+            exchanges, queries, ..
+        } = bucket;
+        Some(Parts {
+            id: Some(id),
+            exchanges,
+            queries,
+            apps: requests,
+            incomplete,
+        })
+    }
+}
+
+impl Bucket {
+    /// Whether more of this request may come: a handler or a caller's exchange is still open.
+    fn is_open(&self, id: RequestId, apps: &Apps, connections: &Connections) -> bool {
+        if self.exchanges.is_empty() || self.apps.iter().any(|key| apps.is_open(*key)) {
+            return true;
+        }
+        (0..self.exchanges.len()).any(|at| {
+            let exchange = &self.exchanges[at];
+            let caller_missing = caller_of(&self.exchanges, at).is_none();
+            let pid = exchange.client.pid.filter(|_| caller_missing);
+            pid.is_some_and(|pid| connections.may_hold_caller(pid, exchange.begun, id))
+        })
+    }
+}

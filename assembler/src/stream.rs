@@ -1,0 +1,228 @@
+//! One direction of a connection by byte offset: what was written, what arrived, what was read.
+//!
+//! Offsets are TCP sequence numbers unwrapped to 64 bits, so a stream may pass 4 GiB. The sender's
+//! range is the receiver's range: no header is needed to match the two ends.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tierscope_model::Timestamp;
+
+/// First offset given out: room below for bytes that were sent before tracing began.
+const ORIGIN: u64 = 1 << 32;
+
+/// A process and thread that made a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+}
+
+/// Bytes `[lo, hi)` accepted by one call.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) lo: u64,
+    pub(crate) hi: u64,
+    pub(crate) start: Timestamp,
+    pub(crate) end: Timestamp,
+    pub(crate) by: Caller,
+}
+
+/// In-order bytes `[lo, hi)` that were there at `time`.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) lo: u64,
+    pub(crate) hi: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) late: bool,
+}
+
+/// Bytes `[lo, hi)` taken by one call.
+#[derive(Clone, Debug)]
+pub(crate) struct Read {
+    pub(crate) lo: u64,
+    pub(crate) hi: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) by: Caller,
+}
+
+/// A direction's log, pruned as exchanges finish.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    reference: Option<(u32, u64)>,
+    writes: VecDeque<Write>,
+    arrivals: VecDeque<Arrival>,
+    reads: VecDeque<Read>,
+    retransmits: VecDeque<(u64, u64)>,
+    ahead: BTreeMap<u64, u64>,
+    /// One past the last byte written.
+    pub(crate) written: u64,
+    /// One past the last byte read.
+    pub(crate) read: u64,
+}
+
+impl Stream {
+    /// The offset of a sequence number: the one nearest to the last seen, so wrapping is exact
+    /// while both ends stay within 2 GiB of each other.
+    pub(crate) fn offset(&mut self, seq: u32) -> u64 {
+        let Some((reference, offset)) = self.reference else {
+            self.reference = Some((seq, ORIGIN));
+            return ORIGIN;
+        };
+        let delta = i64::from(seq.wrapping_sub(reference) as i32);
+        let at = offset.wrapping_add_signed(delta);
+        if delta > 0 {
+            self.reference = Some((seq, at));
+        }
+        at
+    }
+
+    /// The sequence number of an offset.
+    pub(crate) fn seq(&self, offset: u64) -> u32 {
+        self.reference.map_or(0, |(seq, at)| {
+            seq.wrapping_add(offset.wrapping_sub(at) as u32)
+        })
+    }
+
+    pub(crate) fn wrote(&mut self, write: Write) {
+        self.written = self.written.max(write.hi);
+        insert_by(&mut self.writes, write, |w| w.lo);
+    }
+
+    pub(crate) fn took(&mut self, read: Read) {
+        self.read = self.read.max(read.hi);
+        insert_by(&mut self.reads, read, |r| r.lo);
+    }
+
+    /// A segment came when the receiver expected `expected` next. Only in-order bytes have arrived;
+    /// a segment ahead of a hole waits for the one that fills it.
+    pub(crate) fn arrived(&mut self, lo: u64, hi: u64, expected: u64, time: Timestamp, late: bool) {
+        if hi <= expected {
+            return;
+        }
+        if lo > expected {
+            let end = self.ahead.entry(lo).or_insert(hi);
+            *end = hi.max(*end);
+            return;
+        }
+        let hi = self.fill(hi);
+        self.arrivals.push_back(Arrival {
+            lo: expected,
+            hi,
+            time,
+            late,
+        });
+    }
+
+    fn fill(&mut self, mut hi: u64) -> u64 {
+        while let Some(entry) = self.ahead.first_entry() {
+            if *entry.key() > hi {
+                break;
+            }
+            hi = hi.max(entry.remove());
+        }
+        hi
+    }
+
+    pub(crate) fn retransmitted(&mut self, lo: u64, hi: u64) {
+        self.retransmits.push_back((lo, hi));
+    }
+
+    /// Retransmitted segments that hold bytes of `[lo, hi)`.
+    pub(crate) fn retransmits_in(&self, lo: u64, hi: u64) -> u64 {
+        self.retransmits
+            .iter()
+            .filter(|(a, b)| *a < hi && lo < *b)
+            .count() as u64
+    }
+
+    pub(crate) fn write_of(&self, offset: u64) -> Option<&Write> {
+        holding(&self.writes, offset, |w| (w.lo, w.hi))
+    }
+
+    pub(crate) fn arrival_of(&self, offset: u64) -> Option<&Arrival> {
+        holding(&self.arrivals, offset, |a| (a.lo, a.hi))
+    }
+
+    pub(crate) fn read_of(&self, offset: u64) -> Option<&Read> {
+        holding(&self.reads, offset, |r| (r.lo, r.hi))
+    }
+
+    /// Forgets what lies wholly below `offset`.
+    pub(crate) fn prune(&mut self, offset: u64) {
+        drop_below(&mut self.writes, offset, |w| w.hi);
+        drop_below(&mut self.arrivals, offset, |a| a.hi);
+        drop_below(&mut self.reads, offset, |r| r.hi);
+        drop_below(&mut self.retransmits, offset, |r| r.1);
+    }
+
+    /// Entries held, for the memory budget.
+    pub(crate) fn len(&self) -> usize {
+        self.writes.len() + self.arrivals.len() + self.reads.len() + self.ahead.len()
+    }
+}
+
+fn insert_by<T>(log: &mut VecDeque<T>, item: T, key: impl Fn(&T) -> u64) {
+    let at = match log.back() {
+        Some(last) if key(last) > key(&item) => log.partition_point(|x| key(x) <= key(&item)),
+        _ => log.len(),
+    };
+    log.insert(at, item);
+}
+
+fn holding<T>(log: &VecDeque<T>, offset: u64, range: impl Fn(&T) -> (u64, u64)) -> Option<&T> {
+    let at = log.partition_point(|x| range(x).1 <= offset);
+    log.get(at).filter(|x| range(x).0 <= offset)
+}
+
+fn drop_below<T>(log: &mut VecDeque<T>, offset: u64, end: impl Fn(&T) -> u64) {
+    while log.front().is_some_and(|x| end(x) <= offset) {
+        log.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        let mut stream = Stream::default();
+        let a = stream.offset(u32::MAX - 9);
+        let b = stream.offset(20);
+        assert_eq!(b - a, 30);
+        assert_eq!(stream.offset(u32::MAX), a + 9);
+        assert_eq!(stream.seq(a), u32::MAX - 9);
+        assert_eq!(stream.seq(b), 20);
+    }
+
+    #[test]
+    fn a_byte_behind_a_hole_arrives_when_the_hole_is_filled() {
+        let mut stream = Stream::default();
+        stream.arrived(100, 200, 100, Timestamp(1), false);
+        stream.arrived(300, 400, 200, Timestamp(2), false);
+        stream.arrived(200, 300, 200, Timestamp(9), false);
+        stream.arrived(200, 300, 400, Timestamp(10), false);
+        let at = |offset| stream.arrival_of(offset).map(|a| a.time.0);
+        assert_eq!(at(150), Some(1));
+        assert_eq!(at(250), Some(9));
+        assert_eq!(at(399), Some(9), "it was there at 2, but could not be read");
+        assert_eq!(at(400), None);
+        assert_eq!(at(99), None);
+    }
+
+    #[test]
+    fn pruning_keeps_what_reaches_over_the_edge() {
+        let mut stream = Stream::default();
+        for (lo, hi) in [(0, 10), (10, 30), (30, 40)] {
+            stream.took(Read {
+                lo,
+                hi,
+                time: Timestamp(hi),
+                by: Caller::default(),
+            });
+        }
+        stream.prune(20);
+        assert!(stream.read_of(5).is_none());
+        assert_eq!(stream.read_of(25).map(|r| r.hi), Some(30));
+    }
+}

@@ -1,0 +1,329 @@
+//! Pass 6: everything that carries one request id becomes one tree.
+
+use std::collections::HashMap;
+
+use tierscope_model::{
+    Attributes, Evidence, Incomplete, Link, RequestId, Span, SpanId, SpanKind, Status, Timestamp,
+    Trace, TraceId, attr,
+};
+
+use crate::app::{AppRequest, Binding, Proof, RequestKey};
+use crate::backend::Work;
+use crate::counts::Counts;
+use crate::endpoint::route;
+use crate::exchange::Exchange;
+use crate::handler;
+use crate::hop::{self, Hop, Label};
+use crate::http::HttpFacts;
+use crate::process::Processes;
+use crate::statement;
+
+/// A finished PostgreSQL exchange with what its backend did.
+pub(crate) struct Query {
+    pub(crate) exchange: Exchange,
+    pub(crate) binding: Binding,
+    pub(crate) work: Work,
+}
+
+/// Everything seen of one request.
+pub(crate) struct Parts {
+    pub(crate) id: Option<RequestId>,
+    pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) queries: Vec<Query>,
+    pub(crate) apps: Vec<(RequestKey, AppRequest)>,
+    pub(crate) incomplete: Vec<Incomplete>,
+}
+
+/// Builds the trace of one request.
+pub(crate) fn build(mut parts: Parts, processes: &mut Processes, counts: &mut Counts) -> Trace {
+    parts.exchanges.sort_by_key(|x| (x.begun, x.number));
+    let mut spans = Vec::new();
+    let hops: Vec<Hop> = parts
+        .exchanges
+        .iter()
+        .map(|exchange| {
+            hop::spans(
+                exchange,
+                &http_label(exchange, parts.id),
+                processes,
+                counts,
+                &mut spans,
+            )
+        })
+        .collect();
+    link_hops(&parts, &hops, &mut spans);
+    let mut items = HashMap::new();
+    for (key, request) in &parts.apps {
+        let server = server_of(&parts, &hops, *key, request);
+        handler::spans(*key, request, server, processes, &mut spans, &mut items);
+    }
+    for query in &parts.queries {
+        let parent = query_parent(query, &items);
+        statement::spans(query, parent, processes, counts, &mut spans);
+    }
+    finish(parts, spans, counts)
+}
+
+/// The span that stands for an exchange's root span's side of things.
+fn http_label(exchange: &Exchange, id: Option<RequestId>) -> Label {
+    let mut attributes = Attributes::new();
+    let Some(facts) = exchange.http() else {
+        return Label {
+            name: String::new(),
+            attributes,
+            status: Status::Unset,
+        };
+    };
+    if let Some(method) = &facts.method {
+        attributes.set(attr::HTTP_REQUEST_METHOD, method.clone());
+    }
+    if let Some(path) = &facts.path {
+        attributes.set(attr::URL_PATH, path.clone());
+        attributes.set(attr::HTTP_ROUTE, route(path));
+    }
+    if let Some(status) = facts.status {
+        attributes.set(attr::HTTP_RESPONSE_STATUS_CODE, status);
+    }
+    if let Some(id) = id {
+        attributes.set(attr::REQUEST_ID, id.to_string());
+    }
+    let status = http_status(exchange, facts, &mut attributes);
+    Label {
+        name: endpoint(facts),
+        attributes,
+        status,
+    }
+}
+
+fn http_status(exchange: &Exchange, facts: &HttpFacts, attributes: &mut Attributes) -> Status {
+    let error = match (exchange.error, facts.status) {
+        (Some(error), _) => error.to_owned(),
+        (None, Some(status)) if status >= 500 => status.to_string(),
+        _ if facts.method.is_none() => "no request".to_owned(),
+        _ => return Status::Unset,
+    };
+    attributes.set(attr::ERROR_TYPE, error.clone());
+    Status::Error(error)
+}
+
+fn endpoint(facts: &HttpFacts) -> String {
+    match (&facts.method, &facts.path) {
+        (Some(method), Some(path)) => format!("{method} {}", route(path)),
+        _ => "HTTP answer without a request".to_owned(),
+    }
+}
+
+/// Hangs each exchange under the server span of the process that passed the request on.
+fn link_hops(parts: &Parts, hops: &[Hop], spans: &mut [Span]) {
+    let Some(id) = parts.id else { return };
+    for at in 0..parts.exchanges.len() {
+        let Some(caller) = caller_of(&parts.exchanges, at).and_then(|outer| hops[outer].server)
+        else {
+            continue;
+        };
+        let Some(span) = inner_top(spans, &hops[at]) else {
+            continue;
+        };
+        span.parent = Some(Link {
+            span_id: caller,
+            evidence: Evidence::Header(id.to_string()),
+        });
+    }
+}
+
+fn inner_top<'a>(spans: &'a mut [Span], hop: &Hop) -> Option<&'a mut Span> {
+    let top = hop.top()?;
+    spans.iter_mut().find(|span| span.span_id == top)
+}
+
+/// The exchange that the client of exchange `at` was serving; none where no or more than one fits.
+pub(crate) fn caller_of(exchanges: &[Exchange], at: usize) -> Option<usize> {
+    let inner = &exchanges[at];
+    let pid = inner.client.pid?;
+    let serves = |outer: &Exchange| {
+        outer.server.pid == Some(pid)
+            && outer
+                .server_times()
+                .is_some_and(|(start, _)| start <= inner.begun)
+    };
+    let mut fitting =
+        (0..exchanges.len()).filter(|other| *other != at && serves(&exchanges[*other]));
+    let caller = fitting.next()?;
+    fitting.next().is_none().then_some(caller)
+}
+
+/// The server span that an application's handler runs in, and the evidence.
+fn server_of(parts: &Parts, hops: &[Hop], key: RequestKey, request: &AppRequest) -> Option<Link> {
+    let at = parts
+        .exchanges
+        .iter()
+        .position(|x| x.server.pid == Some(key.0))?;
+    let server = &parts.exchanges[at].server;
+    let evidence = match request.read {
+        Some(read) if Some(read.cookie) == server.cookie => {
+            Evidence::Poll(format!("{}@{}", read.tid, read.time))
+        }
+        _ => Evidence::Probe(key.1.to_string()),
+    };
+    hops[at].server.map(|span_id| Link { span_id, evidence })
+}
+
+fn query_parent(
+    query: &Query,
+    items: &HashMap<(RequestKey, Option<usize>), SpanId>,
+) -> Option<Link> {
+    let Binding {
+        request,
+        item,
+        proof,
+    } = &query.binding;
+    let span_id = *items.get(&(*request, *item))?;
+    let evidence = match proof {
+        Proof::Poll(tid, time) => Evidence::Poll(format!("{tid}@{time}")),
+        Proof::Statement => Evidence::Probe(request.1.to_string()),
+        Proof::Transaction => Evidence::Backend(query.exchange.server.pid.unwrap_or(0).to_string()),
+    };
+    Some(Link { span_id, evidence })
+}
+
+/// Orders the spans, names the root, counts what is not joined.
+fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
+    let facts = parts
+        .exchanges
+        .first()
+        .and_then(Exchange::http)
+        .cloned()
+        .unwrap_or_default();
+    let continued = parts
+        .exchanges
+        .iter()
+        .filter_map(Exchange::http)
+        .find_map(|f| f.traceparent);
+    let mut incomplete = parts.incomplete;
+    incomplete.extend(
+        parts
+            .exchanges
+            .iter()
+            .flat_map(|x| x.incomplete.iter().copied()),
+    );
+    incomplete.extend(
+        parts
+            .queries
+            .iter()
+            .flat_map(|q| q.exchange.incomplete.iter().copied()),
+    );
+    let mut spans = pre_order(spans);
+    let orphans = spans
+        .iter()
+        .skip(1)
+        .filter(|span| span.parent.is_none())
+        .count() as u64;
+    if orphans > 0 {
+        incomplete.push(Incomplete::Orphan);
+    }
+    incomplete.sort_unstable();
+    incomplete.dedup();
+    name_root(
+        &mut spans,
+        parts.exchanges.iter().filter_map(Exchange::http),
+    );
+    count_hops(&mut spans);
+    counts.orphan_spans += orphans;
+    counts.spans += spans.len() as u64;
+    let own = parts.id.map_or_else(
+        || spans.first().map_or(0, |s| u128::from(s.span_id.0)),
+        |id| id.0,
+    );
+    let trace_id = continued.map_or(TraceId(own), |parent| parent.trace_id);
+    let endpoint = if parts.exchanges.is_empty() {
+        "request without a connection".to_owned()
+    } else {
+        endpoint(&facts)
+    };
+    Trace {
+        trace_id,
+        request_id: parts.id,
+        endpoint,
+        incomplete,
+        spans,
+    }
+}
+
+/// The ids that the client chose stand on the root.
+fn name_root<'a>(spans: &mut [Span], facts: impl Iterator<Item = &'a HttpFacts>) {
+    let Some(root) = spans.first_mut() else {
+        return;
+    };
+    for facts in facts {
+        if let Some(id) = &facts.client_request_id {
+            root.attributes.set(attr::CLIENT_REQUEST_ID, id.clone());
+        }
+        if let Some(id) = &facts.client_trace_id {
+            root.attributes.set(attr::CLIENT_TRACE_ID, id.clone());
+        }
+    }
+}
+
+/// Root first, each span before its children, siblings by start; orphans with their children last.
+fn pre_order(spans: Vec<Span>) -> Vec<Span> {
+    let mut children: HashMap<Option<SpanId>, Vec<Span>> = HashMap::new();
+    for span in spans {
+        children.entry(span.parent_id()).or_default().push(span);
+    }
+    for list in children.values_mut() {
+        // Of two that start together the longer one stands first, then the id decides.
+        list.sort_by_key(|s| (s.start, std::cmp::Reverse(s.end), s.span_id));
+    }
+    let mut tops = children.remove(&None).unwrap_or_default();
+    // A client's or server's span is the root; anything internal without a parent is an orphan.
+    tops.sort_by_key(|s| {
+        s.kind == SpanKind::Internal || s.attributes.get(attr::DB_SYSTEM_NAME).is_some()
+    });
+    let mut out = Vec::new();
+    let mut stack: Vec<Span> = tops.into_iter().rev().collect();
+    while let Some(span) = stack.pop() {
+        if let Some(list) = children.remove(&Some(span.span_id)) {
+            stack.extend(list.into_iter().rev());
+        }
+        out.push(span);
+    }
+    out
+}
+
+/// Tiers between the client and each span, on spans that begin a tier.
+fn count_hops(spans: &mut [Span]) {
+    let mut depth: HashMap<SpanId, u32> = HashMap::new();
+    for span in spans {
+        let above = span.parent_id().and_then(|id| depth.get(&id).copied());
+        let here = match (above, span.kind) {
+            (Some(above), SpanKind::Server) => above + 1,
+            (above, _) => above.unwrap_or(0),
+        };
+        depth.insert(span.span_id, here);
+        if span.kind != SpanKind::Internal {
+            span.attributes.set(attr::HOP_COUNT, here);
+        }
+    }
+}
+
+/// A span inside one process.
+pub(crate) fn internal(
+    span_id: SpanId,
+    parent: Option<Link>,
+    name: impl Into<String>,
+    (start, end): (Timestamp, Timestamp),
+    resource: std::sync::Arc<tierscope_model::Resource>,
+) -> Span {
+    Span {
+        span_id,
+        parent,
+        name: name.into(),
+        kind: SpanKind::Internal,
+        start,
+        end,
+        status: Status::Unset,
+        resource,
+        attributes: Attributes::new(),
+        events: Vec::new(),
+    }
+}

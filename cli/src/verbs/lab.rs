@@ -1,0 +1,95 @@
+//! `tierscope lab`: nginx, the app and PostgreSQL, up, down, and how they are.
+
+use std::path::PathBuf;
+
+use tierscope_stack::{Lab, LabOptions, Ports, Status};
+
+use crate::exit::Done;
+use crate::terminal::{print, print_json};
+
+/// Start, stop or look at the lab: nginx, the app and PostgreSQL as ordinary processes.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// Its private directory.
+    #[arg(long, value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Start it, or find it running.
+    Up(Up),
+    /// Stop it and remove its directory.
+    Down,
+    /// Say how it is; exit 1 where it does not serve.
+    Status,
+}
+
+#[derive(clap::Args)]
+struct Up {
+    /// Port of nginx; a free one if left out.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Bind the request id to every parameterised statement, so that stitching can be scored.
+    #[arg(long)]
+    truth: bool,
+    /// Honour the X-Lab-Fault request header.
+    #[arg(long)]
+    faults: bool,
+    /// Load a user's orders one by one.
+    #[arg(long)]
+    n_plus_one: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<Done> {
+    let dir = args.dir.unwrap_or_else(LabOptions::default_dir);
+    match args.what {
+        What::Up(up) => {
+            let options = LabOptions {
+                ports: Ports { nginx: up.port, ..Ports::default() },
+                truth: up.truth,
+                faults: up.faults,
+                n_plus_one: up.n_plus_one,
+                ..LabOptions::new(dir)
+            };
+            let lab = Lab::up(options)?;
+            tell(&Lab::status(lab.dir())?, args.json)
+        }
+        What::Down => {
+            Lab::open(&dir)?.down()?;
+            if !args.json {
+                print(&format!("the lab in {} is down\n", dir.display()))?;
+            }
+            Ok(Done::Well)
+        }
+        What::Status => tell(&Lab::status(&dir)?, args.json),
+    }
+}
+
+fn tell(status: &Status, json: bool) -> anyhow::Result<Done> {
+    if json {
+        print_json(status)?;
+    } else {
+        print(&table(status))?;
+    }
+    Ok(if status.serving() { Done::Well } else { Done::Failed })
+}
+
+fn table(status: &Status) -> String {
+    let mut text = format!("lab in {}\n", status.dir.display());
+    for process in &status.processes {
+        let state = match (process.alive, process.ready) {
+            (true, true) => "serving",
+            (true, false) => "not ready",
+            (false, _) => "dead",
+        };
+        text += &format!("  {:<9} {:<9} pid {:<8} {}\n", process.role.to_string(), state, process.pid, process.listen);
+    }
+    text
+}

@@ -1,0 +1,104 @@
+//! `tierscope load`: the load generator.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tierscope_loadgen::{LoadOptions, Mix, Mode};
+
+use crate::exit::Done;
+use crate::terminal::{print, print_json};
+
+/// Send a seeded mix of requests at a fixed rate; latency counts from the intended send time.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where to connect, e.g. 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDR")]
+    target: SocketAddr,
+    /// Requests per second (open loop).
+    #[arg(long, default_value_t = 300.0, conflicts_with = "closed")]
+    rate: f64,
+    /// As many requests as the connections take (closed loop), for throughput.
+    #[arg(long)]
+    closed: bool,
+    /// Seconds.
+    #[arg(long, default_value_t = 20.0)]
+    duration: f64,
+    /// Keep-alive connections.
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// Same seed, same requests.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The mix (TOML); the default mix if left out.
+    #[arg(long, value_name = "FILE")]
+    mix: Option<PathBuf>,
+    /// A share of an endpoint's requests carries X-Lab-Fault, e.g. search:0.02:db_ms=200.
+    #[arg(long, value_name = "ENDPOINT:SHARE:FAULT", value_parser = parse_fault)]
+    fault: Vec<Fault>,
+    /// One JSON line per request goes here.
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
+    /// Wait for a line on standard input before connecting, so that a tracer can attach first.
+    #[arg(long)]
+    hold: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Fault {
+    endpoint: String,
+    share: f64,
+    header: String,
+}
+
+fn parse_fault(text: &str) -> Result<Fault, String> {
+    let mut parts = text.splitn(3, ':');
+    let (Some(endpoint), Some(share), Some(header)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("expected ENDPOINT:SHARE:FAULT, e.g. search:0.02:db_ms=200".to_owned());
+    };
+    let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    let share = share.ok_or("the share must be 0 to 1")?;
+    Ok(Fault { endpoint: endpoint.to_owned(), share, header: header.to_owned() })
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<Done> {
+    if !args.duration.is_finite() || args.duration <= 0.0 {
+        bail!("--duration {}: expected seconds, above 0", args.duration);
+    }
+    let mode = if args.closed { Mode::Closed } else { Mode::Open { rate: args.rate } };
+    let options = LoadOptions {
+        target: args.target,
+        host: args.target.to_string(),
+        mode,
+        connections: args.connections,
+        duration: Duration::from_secs_f64(args.duration),
+        seed: args.seed,
+        mix: mix(&args)?,
+        timeout: Duration::from_secs(10),
+        records: args.records,
+        hold: args.hold,
+    };
+    let summary = tierscope_loadgen::run(&options, std::io::stderr().is_terminal())?;
+    if args.json { print_json(&summary)? } else { print(&summary.to_string())? }
+    Ok(Done::Well)
+}
+
+fn mix(args: &Args) -> anyhow::Result<Mix> {
+    let mut mix = match &args.mix {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Mix::from_toml(&text).with_context(|| path.display().to_string())?
+        }
+        None => Mix::default(),
+    };
+    for fault in &args.fault {
+        mix = mix.with_fault(&fault.endpoint, fault.share, &fault.header)?;
+    }
+    Ok(mix)
+}

@@ -1,0 +1,10 @@
+//! One file per verb.
+
+pub mod assemble;
+pub mod doctor;
+pub mod export;
+pub mod lab;
+pub mod load;
+pub mod record;
+pub mod run;
+pub mod show;

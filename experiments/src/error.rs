@@ -1,0 +1,51 @@
+//! Why an experiment could not be run.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Shorthand.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an experiment could not be run or scored.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {path}: {source}")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{path} is not an experiment: {reason}")]
+    Spec { path: PathBuf, reason: String },
+    #[error("{path} line {line}: {source}")]
+    Line {
+        path: PathBuf,
+        line: usize,
+        source: serde_json::Error,
+    },
+    #[error(transparent)]
+    Lab(#[from] tierscope_stack::Error),
+    #[error(transparent)]
+    Record(#[from] tierscope_tracer::recorder::RecordError),
+    #[error("the load generator {what}: see {log}")]
+    Load { what: String, log: PathBuf },
+    #[error("the lab took no request: no trace was assembled from {recording}; see {logs}")]
+    NoTraces { recording: PathBuf, logs: PathBuf },
+    #[error(transparent)]
+    Recording(#[from] tierscope_tracer::recording::RecordingError),
+}
+
+impl Error {
+    /// For `map_err` on writes.
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Write { path, source }
+    }
+
+    /// For `map_err` on reads.
+    pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Read { path, source }
+    }
+}

@@ -1,0 +1,199 @@
+//! Was each database exchange hung under the right request?
+//!
+//! In the lab's truth mode every parameterised statement carries its request id as a bound
+//! parameter. The assembler never looks at it; here it is read from the recording and held against
+//! the tree. BEGIN and prepares take their truth from the next such statement on their connection,
+//! COMMIT and ROLLBACK from the one before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use tierscope_model::{
+    Body, Event, Protocol, RequestId, SocketCookie, Span, Timestamp, Trace, attr,
+};
+use tierscope_wire::postgres::{bind_params, frontend};
+
+/// Verdicts on one kind of edge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdicts {
+    /// Joined to the request that the truth names.
+    pub correct: u64,
+    /// Joined to nothing.
+    pub orphan: u64,
+    /// Joined to another request: the worst outcome.
+    pub mis_stitched: u64,
+    /// Joined, but nothing tells the truth about it.
+    pub unverified: u64,
+}
+
+/// Bound request ids by connection, in order of time.
+#[derive(Debug, Default)]
+pub struct Truth {
+    bound: HashMap<SocketCookie, BTreeMap<Timestamp, RequestId>>,
+}
+
+impl Truth {
+    /// Notes the ids bound in one event's bytes.
+    pub fn note(&mut self, event: &Event) {
+        let Body::Send(send) = &event.body else {
+            return;
+        };
+        if send.protocol != Protocol::PostgresFrontend {
+            return;
+        }
+        for message in frontend(&send.head) {
+            let ids = bind_params(&message)
+                .into_iter()
+                .flatten()
+                .filter_map(as_id);
+            for id in ids {
+                self.bound
+                    .entry(send.cookie)
+                    .or_default()
+                    .insert(send.start, id);
+            }
+        }
+    }
+
+    /// How many statements carried an id.
+    pub fn len(&self) -> usize {
+        self.bound.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether none did: the lab was not in truth mode.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Judges every database exchange of the traces.
+    pub fn judge<'a>(&self, traces: impl Iterator<Item = &'a Trace>) -> Verdicts {
+        let mut verdicts = Verdicts::default();
+        for trace in traces {
+            for span in trace.spans.iter().filter(|s| is_exchange(s)) {
+                self.judge_span(trace, span, &mut verdicts);
+            }
+        }
+        verdicts
+    }
+
+    fn judge_span(&self, trace: &Trace, span: &Span, verdicts: &mut Verdicts) {
+        if span.parent.is_none() {
+            verdicts.orphan += 1;
+            return;
+        }
+        match self.truth_of(span) {
+            None => verdicts.unverified += 1,
+            Some(id) if trace.request_id == Some(id) => verdicts.correct += 1,
+            Some(_) => verdicts.mis_stitched += 1,
+        }
+    }
+
+    fn truth_of(&self, span: &Span) -> Option<RequestId> {
+        let range = span.attributes.text(attr::REQUEST_RANGE)?;
+        let cookie = SocketCookie(range.split_once('>')?.0.parse().ok()?);
+        let bound = self.bound.get(&cookie)?;
+        let text = span
+            .attributes
+            .text(attr::DB_QUERY_TEXT)
+            .unwrap_or_default();
+        let backward = ["COMMIT", "ROLLBACK"]
+            .iter()
+            .any(|end| text.starts_with(end));
+        let nearest = if backward {
+            bound.range(..=span.start).next_back()
+        } else {
+            bound.range(span.start..).next()
+        };
+        nearest.map(|(_, id)| *id)
+    }
+}
+
+/// The client's span of a database exchange; upkeep carries no statement.
+fn is_exchange(span: &Span) -> bool {
+    let names = |key| span.attributes.get(key).is_some();
+    names(attr::DB_EXCHANGE) && names(attr::REQUEST_RANGE) && !names(attr::UPKEEP)
+}
+
+fn as_id(value: &[u8]) -> Option<RequestId> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tierscope_model::{Attributes, Evidence, Link, Send, SpanId, SpanKind, Status, TraceId};
+
+    use super::*;
+
+    const ID: &str = "00f067aa0ba902b74bf92f3577b34da6";
+
+    fn bind(id: &str, at: u64) -> Event {
+        let mut body = b"\0s1\0\0\0".to_vec();
+        body.extend(1u16.to_be_bytes());
+        body.extend(32u32.to_be_bytes());
+        body.extend(id.as_bytes());
+        body.extend(0u16.to_be_bytes());
+        let mut head = vec![b'B'];
+        head.extend((body.len() as u32 + 4).to_be_bytes());
+        head.extend(body);
+        let send = Send {
+            cookie: SocketCookie(7),
+            start: Timestamp(at),
+            pid: 1,
+            tid: 1,
+            seq: 0,
+            len: head.len() as u32,
+            protocol: Protocol::PostgresFrontend,
+            head,
+            tail: Vec::new(),
+        };
+        Event {
+            time: Timestamp(at + 1),
+            cpu: 0,
+            body: Body::Send(send),
+        }
+    }
+
+    fn trace(id: RequestId, sql: &'static str, start: u64) -> Trace {
+        let mut attributes = Attributes::new();
+        attributes.set(attr::DB_EXCHANGE, "query");
+        attributes.set(attr::DB_QUERY_TEXT, sql);
+        attributes.set(attr::REQUEST_RANGE, "7>8:0-9");
+        let parent = Link {
+            span_id: SpanId(1),
+            evidence: Evidence::Poll("1@1".to_owned()),
+        };
+        let span = Span {
+            span_id: SpanId(2),
+            parent: Some(parent),
+            name: "query".to_owned(),
+            kind: SpanKind::Client,
+            start: Timestamp(start),
+            end: Timestamp(start + 5),
+            status: Status::Unset,
+            resource: Default::default(),
+            attributes,
+            events: Vec::new(),
+        };
+        Trace {
+            trace_id: TraceId(id.0),
+            request_id: Some(id),
+            endpoint: String::new(),
+            incomplete: Vec::new(),
+            spans: vec![span],
+        }
+    }
+
+    #[test]
+    fn an_edge_is_judged_by_the_bound_id() {
+        let right: RequestId = ID.parse().expect("an id");
+        let wrong = RequestId(right.0 + 1);
+        let mut truth = Truth::default();
+        truth.note(&bind(ID, 100));
+        let judge = |id, sql, start| truth.judge([trace(id, sql, start)].iter());
+        assert_eq!(judge(right, "SELECT x", 100).correct, 1);
+        assert_eq!(judge(wrong, "SELECT x", 100).mis_stitched, 1);
+        assert_eq!(judge(right, "BEGIN", 50).correct, 1);
+        assert_eq!(judge(right, "COMMIT", 150).correct, 1);
+        assert_eq!(judge(right, "SELECT x", 150).unverified, 1);
+    }
+}

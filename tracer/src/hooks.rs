@@ -200,3 +200,62 @@ pub(crate) fn attach_all(bpf: &mut Ebpf, btf: &Btf) -> Result<Vec<HookReport>, T
     }
     Ok(reports)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{btf, load_object};
+
+    fn object() -> Option<(Ebpf, Btf)> {
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: not root");
+            return None;
+        }
+        let btf = btf().expect("BTF");
+        Some((load_object(&btf, 4096).expect("maps"), btf))
+    }
+
+    const MISSING: &[Place] = &[
+        tp("send_end", "sock_send_length"),
+        tp("recv", "no_such_tracepoint"),
+    ];
+
+    const PRESENT: &[Place] = &[
+        tp("send_end", "sock_send_length"),
+        tp("recv", "sock_recv_length"),
+    ];
+
+    #[test]
+    fn a_form_that_is_refused_makes_way_for_the_next() {
+        let Some((mut bpf, btf)) = object() else {
+            return;
+        };
+        let hook = Hook {
+            event: "bytes",
+            forms: &[MISSING, PRESENT],
+        };
+        let reports = attach_hook(&mut bpf, &btf, &hook).expect("the second form");
+        let places: Vec<_> = reports
+            .iter()
+            .map(|report| report.detail.as_str())
+            .collect();
+        assert_eq!(places, ["sock_send_length", "sock_recv_length"]);
+    }
+
+    #[test]
+    fn no_form_left_is_an_error_that_names_it() {
+        let Some((mut bpf, btf)) = object() else {
+            return;
+        };
+        let hook = Hook {
+            event: "bytes",
+            forms: &[MISSING],
+        };
+        let error = attach_hook(&mut bpf, &btf, &hook)
+            .expect_err("nothing to attach to")
+            .to_string();
+        for part in ["`bytes`", "no_such_tracepoint", "6.16"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

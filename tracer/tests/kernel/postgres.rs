@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, chown};
 use tierscope_tracer::Service;
+use tierscope_tracer::host::usdt_fires;
 use tierscope_tracer::usdt::note;
 use tierscope_tracer::usdt::probe::{POSTGRES, PROBES};
 use tierscope_tracer::wire_record::*;
@@ -215,6 +216,29 @@ fn probes_and_protocol_under_pgbench() {
     records.check_no_loss();
     check_probes(&records);
     check_connections(&records);
+    check_firing(&server);
+}
+
+/// What `doctor` asks.
+fn check_firing(server: &Server) {
+    let fired = usdt_fires(server.child.id(), || {
+        assert!(server.pgbench(&["-n", "-t", "1"]))
+    });
+    let fired = fired.expect("tracing");
+    let probes = PROBES.iter().filter(|probe| probe.provider == POSTGRES);
+    assert_eq!(fired.len(), probes.count());
+    let of = |name: &str| {
+        fired
+            .iter()
+            .find(|(probe, _)| probe == name)
+            .expect("probe")
+            .1
+    };
+    assert!(of("postgresql:query__execute__start"));
+    assert!(
+        !of("postgresql:transaction__abort"),
+        "nothing was rolled back"
+    );
 }
 
 fn check_probes(records: &Records) {

@@ -113,12 +113,27 @@ static __noinline void send_finish(struct pending *p, u32 program, u32 sent)
 	__builtin_memset(p->head + len, 0, 8);
 	len = (len + 7) & ~7;
 	emit(program, &r->head, TS_KIND_SEND, sizeof(*r) + len);
-	p->cookie = 0;
 }
 
 static __always_inline struct pending *send_pending(u64 flags)
 {
 	return bpf_task_storage_get(&sends, bpf_get_current_task_btf(), NULL, flags);
+}
+
+/* A later loop of the same call, and its bytes still follow each other? Else
+ * another thread wrote while this one waited for room: what was taken so far
+ * becomes a record, the rest is a range of its own. */
+static __always_inline bool send_goes_on(struct pending *p, const struct tcp_sock *tp, const struct msghdr *msg)
+{
+	u32 done = p->asked - msg->msg_iter.count;
+
+	if (tp->write_seq == p->record.seq + done)
+		return true;
+	count_filtered(TS_FILTER_SEND_OVERLAP);
+	if (done)
+		send_finish(p, TS_PROGRAM_SEND_START, done);
+	p->before += done;
+	return false;
 }
 
 SEC("tp_btf/tcp_sendmsg_locked")
@@ -140,18 +155,10 @@ int BPF_PROG(send_start, const struct sock *sk, const struct msghdr *msg)
 		lose(TS_PROGRAM_SEND_START);
 		return 0;
 	}
-	if (p->cookie == s->cookie) {
-		u32 done = p->asked - msg->msg_iter.count;
-
-		if (tp->write_seq == p->record.seq + done)
-			return 0;
-		/* Another thread wrote while this one waited for room: the rest is a range of its own. */
-		count_filtered(TS_FILTER_SEND_OVERLAP);
-		send_finish(p, TS_PROGRAM_SEND_START, done);
-		p->before += done;
-	} else {
+	if (p->cookie != s->cookie)
 		p->before = 0;
-	}
+	else if (send_goes_on(p, tp, msg))
+		return 0;
 	send_begin(s, p, tp, msg);
 	return 0;
 }
@@ -160,6 +167,7 @@ SEC("tp_btf/sock_send_length")
 int BPF_PROG(send_end, struct sock *sk, int ret)
 {
 	struct pending *p = send_pending(0);
+	u64 sent;
 
 	if (!p || !p->cookie) {
 		if (ret < 0 && socket_find(sk))
@@ -168,10 +176,16 @@ int BPF_PROG(send_end, struct sock *sk, int ret)
 			count_filtered(TS_FILTER_NOT_TCP);
 		return 0;
 	}
-	if (ret > (long)p->before)
-		send_finish(p, TS_PROGRAM_SEND_END, ret - p->before);
-	else
-		count_filtered(TS_FILTER_SEND_ERROR);
 	p->cookie = 0;
+	if (ret <= 0) {
+		count_filtered(TS_FILTER_SEND_ERROR);
+		return 0;
+	}
+	sent = ret - p->before;
+	/* A call that was under way when tracing began: only its rest was seen to begin. */
+	if (sent > p->asked)
+		sent = p->asked;
+	if (sent)
+		send_finish(p, TS_PROGRAM_SEND_END, sent);
 	return 0;
 }

@@ -14,6 +14,19 @@ use crate::wire_record::{
 /// `ts_program_counters` as the map's reader wants it: plain integers.
 type RawCounters = [u64; size_of::<ts_program_counters>() / 8];
 
+/// What one program did, on all CPUs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgramCounts {
+    /// Its number, as in LOSS records.
+    pub program: u32,
+    /// Events that were to become records.
+    pub seen: u64,
+    /// Records that are, or were, in the ring.
+    pub delivered: u64,
+    /// Events for which a map or the ring had no room.
+    pub lost: u64,
+}
+
 /// What was read last, so that the next reading can tell what is new.
 pub(crate) struct Counters {
     programs: PerCpuArray<MapData, RawCounters>,
@@ -49,22 +62,50 @@ impl Counters {
         Ok(records)
     }
 
+    /// What every program did since the start.
+    pub(crate) fn totals(&self) -> Result<Vec<ProgramCounts>, TracerError> {
+        (0..TS_PROGRAM_COUNT)
+            .map(|program| self.total(program))
+            .collect()
+    }
+
+    fn total(&self, program: u32) -> Result<ProgramCounts, TracerError> {
+        let mut total = ProgramCounts {
+            program,
+            ..Default::default()
+        };
+        for counters in self.read(program)? {
+            total.seen += counters.seen;
+            total.delivered += counters.delivered;
+            total.lost += counters.lost;
+        }
+        Ok(total)
+    }
+
+    /// One program's counters, by CPU.
+    fn read(&self, program: u32) -> Result<Vec<ts_program_counters>, TracerError> {
+        let per_cpu = self
+            .programs
+            .get(&program, 0)
+            .map_err(map_error("counters"))?;
+        Ok(per_cpu
+            .iter()
+            .map(|raw| zerocopy::transmute!(*raw))
+            .collect())
+    }
+
     fn poll_program(
         &mut self,
         program: u32,
         now: u64,
         records: &mut Vec<Vec<u8>>,
     ) -> Result<(), TracerError> {
-        let per_cpu = self
-            .programs
-            .get(&program, 0)
-            .map_err(map_error("counters"))?;
+        let per_cpu = self.read(program)?;
         let known = &mut self.lost[program as usize];
         known.resize(per_cpu.len(), 0);
-        for (cpu, raw) in per_cpu.iter().enumerate() {
-            let counters: ts_program_counters = zerocopy::transmute!(*raw);
+        for (cpu, counters) in per_cpu.iter().enumerate() {
             if counters.lost > known[cpu] {
-                let mut loss = loss(program, cpu, &counters, self.polled_at, now);
+                let mut loss = loss(program, cpu, counters, self.polled_at, now);
                 loss.count -= known[cpu];
                 known[cpu] = counters.lost;
                 records.push(loss.as_bytes().to_vec());

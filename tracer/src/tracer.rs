@@ -11,7 +11,7 @@ use aya::sys::{Stats, enable_stats};
 use aya::{Btf, Ebpf};
 
 use crate::TracerError;
-use crate::counters::{Counters, map_error, take_map};
+use crate::counters::{Counters, ProgramCounts, map_error, take_map};
 use crate::hooks::{self, HookReport, program_mut};
 use crate::kernel::{btf, load_object};
 use crate::processes::Processes;
@@ -196,6 +196,15 @@ impl Tracer {
     /// The counters' maps cannot be read.
     pub fn poll_counters(&mut self) -> Result<Vec<Vec<u8>>, TracerError> {
         self.counters.poll()
+    }
+
+    /// What every program saw, delivered and lost since the start.
+    ///
+    /// # Errors
+    ///
+    /// The counters' map cannot be read.
+    pub fn counts(&self) -> Result<Vec<ProgramCounts>, TracerError> {
+        self.counters.totals()
     }
 
     /// What became of every hook and probe.

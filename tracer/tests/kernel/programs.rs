@@ -67,17 +67,21 @@ fn a_ring_that_overflows_counts_what_it_lost() {
     let workload = Workload::start("many");
     let mut tracer = trace_with_ring(&[workload.pid()], 1 << 16);
     workload.run();
+    let mut in_ring = 0;
+    tracer.drain(&mut |_| in_ring += 1);
+    let counts = tracer.counts().expect("counts");
+    assert!(
+        counts.iter().all(|c| c.seen == c.delivered + c.lost),
+        "{counts:?}"
+    );
+    // One PROCESS record was made by the tracer itself.
+    assert_eq!(counts.iter().map(|c| c.delivered).sum::<u64>() + 1, in_ring);
     let records = Records::take(&mut tracer);
-    let lost: u64 = records
-        .losses
-        .iter()
-        .filter(|l| l.program == TS_PROGRAM_RECV)
-        .map(|l| l.count)
-        .sum();
-    let delivered = records.recvs.iter().filter(|recv| recv.taken > 0).count() as u64;
-    let made = 2 * workload::MANY_EXCHANGES as u64;
+    let lost: u64 = records.losses.iter().map(|loss| loss.count).sum();
+    assert_eq!(lost, counts.iter().map(|c| c.lost).sum::<u64>());
+    let recv = counts[TS_PROGRAM_RECV as usize];
     // The end of the stream is one read more.
-    assert_eq!(delivered + lost, made + 1);
+    assert_eq!(recv.seen, 2 * workload::MANY_EXCHANGES as u64 + 1);
     assert!(lost > 0);
     assert!(
         records

@@ -137,15 +137,24 @@ impl Records {
             from.send_seq, to.recv_seq,
             "both ends begin at the same byte"
         );
-        let sends = self.sends_of(from.cookie);
-        let sent = contiguous(
-            from.send_seq,
-            sends.iter().map(|s| (s.fixed.seq, s.fixed.sent)),
-        );
-        let recvs = self.recvs_of(to.cookie);
-        let read = contiguous(to.recv_seq, recvs.iter().map(|r| (r.seq, r.taken)));
-        assert_eq!(sent, read, "all that was sent was read");
+        let sent = self.end_of_sends(from);
+        assert_eq!(sent, self.end_of_reads(to), "all that was sent was read");
         sent.wrapping_sub(from.send_seq)
+    }
+
+    /// One past the last byte sent; checks that the sends follow each other.
+    pub fn end_of_sends(&self, socket: &ts_socket) -> u32 {
+        let sends = self.sends_of(socket.cookie);
+        contiguous(
+            socket.send_seq,
+            sends.iter().map(|s| (s.fixed.seq, s.fixed.sent)),
+        )
+    }
+
+    /// One past the last byte read; checks that the reads follow each other.
+    pub fn end_of_reads(&self, socket: &ts_socket) -> u32 {
+        let recvs = self.recvs_of(socket.cookie);
+        contiguous(socket.recv_seq, recvs.iter().map(|r| (r.seq, r.taken)))
     }
 
     /// Checks that the segments that arrived at `to` hold every one of `bytes` bytes.
@@ -217,6 +226,7 @@ fn send(record: &[u8]) -> Send {
     let (fixed, rest) = ts_send::read_from_prefix(record).expect("SEND");
     let (head, padding) = rest.split_at(fixed.head_len.into());
     check_padding(padding);
+    assert!(fixed.sent > 0);
     let tail_len = usize::from(fixed.tail_len);
     assert!(fixed.tail[tail_len..].iter().all(|byte| *byte == 0));
     Send {

@@ -179,6 +179,29 @@ fn sockets_opened_before_tracing() {
 }
 
 #[test]
+fn a_send_under_way_when_tracing_begins() {
+    if !can_trace() {
+        return;
+    }
+    let (records, ports) = traced("in_flight");
+    let pair = records.pair(ports[0]);
+    let sends = records.sends_of(pair.server.cookie);
+    assert_eq!(sends.len(), 1);
+    assert!(
+        (sends[0].fixed.sent as usize) < workload::LARGE_BYTES,
+        "its rest"
+    );
+    assert_eq!(
+        records.end_of_sends(pair.server),
+        records.end_of_reads(pair.client)
+    );
+    let read = records
+        .end_of_reads(pair.client)
+        .wrapping_sub(pair.client.recv_seq);
+    assert_eq!(read as usize, workload::LARGE_BYTES);
+}
+
+#[test]
 fn children_forked_later() {
     if !can_trace() {
         return;

@@ -98,6 +98,7 @@ fn child() {
         "peek" => peek(),
         "two_writers" => two_writers(),
         "cut_short" => cut_short(),
+        "in_flight" => in_flight(),
         "many" => many(),
         "" => {}
         other => panic!("no workload {other}"),
@@ -430,6 +431,20 @@ fn cut_short() {
     assert!(server.write(b"no room").is_err());
     client.read_exact(&mut vec![0; sent]).expect("read");
     finish(client, server);
+}
+
+/// Tracing begins while a write waits for room.
+fn in_flight() {
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    let writer = thread::spawn(move || {
+        assert_eq!(server.write(&large_body()).expect("write"), LARGE_BYTES);
+        server
+    });
+    thread::sleep(Duration::from_millis(50));
+    gate();
+    client.read_exact(&mut vec![0; LARGE_BYTES]).expect("read");
+    finish(client, writer.join().expect("writer"));
 }
 
 pub const MANY_EXCHANGES: usize = 20_000;

@@ -2,6 +2,7 @@
 
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Btf, Ebpf};
+use serde::{Deserialize, Serialize};
 
 use crate::TracerError;
 use crate::kernel;
@@ -33,7 +34,7 @@ pub struct Hook {
 }
 
 /// What became of one program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct HookReport {
     /// What it sees.
     pub event: String,

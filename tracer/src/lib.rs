@@ -3,16 +3,22 @@
 //! [`Tracer`] talks to the kernel; everything after its ring buffer is pure and runs without root.
 
 mod counters;
+mod decode;
 mod error;
 pub mod hooks;
 pub mod host;
 mod kernel;
 mod processes;
+pub mod recording;
+mod scrub;
 mod tracer;
 pub mod usdt;
 pub mod wire_record;
 
+pub use counters::ProgramCounts;
+pub use decode::{DecodeError, decode};
 pub use error::TracerError;
 pub use hooks::HookReport;
 pub use host::{HostReport, probe_host};
+pub use scrub::Scrubber;
 pub use tracer::{ProgramStats, Service, Tracer, TracerOptions};

@@ -1,0 +1,348 @@
+//! Records of `events.h` into events, purely: every length and number is checked, nothing is assumed.
+
+use std::mem::offset_of;
+use std::net::{IpAddr, SocketAddr};
+
+use thiserror::Error;
+use tierscope_model::{
+    Arrive, Body, Close, Event, Filtered, Loss, Probe, Process, ProcessChange, Protocol, Recv,
+    Retransmit, Send, Socket, SocketCookie, SocketRole, Timestamp, Usdt,
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::wire_record::*;
+
+/// Bytes that are not a record of `events.h`. Offsets are from the record's first byte.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The bytes end before the record does.
+    #[error("a record of kind {kind} needs {needed} bytes, {found} are there")]
+    Short {
+        /// `ts_kind`; 0 where not even that is there.
+        kind: u16,
+        /// Bytes that it must have.
+        needed: usize,
+        /// Bytes that it has.
+        found: usize,
+    },
+    /// The record goes on where it should have ended.
+    #[error("a record of kind {kind} goes on after its end at byte {offset}, to byte {found}")]
+    Trailing {
+        /// `ts_kind`.
+        kind: u16,
+        /// Where it should end.
+        offset: usize,
+        /// Where it does end.
+        found: usize,
+    },
+    /// Its `len` is not what it is.
+    #[error("a record of kind {kind} says at byte 2 that it has {said} bytes, {found} are there")]
+    Length {
+        /// `ts_kind`.
+        kind: u16,
+        /// Its `len`.
+        said: u16,
+        /// Bytes that it has.
+        found: usize,
+    },
+    /// A kind that this version does not know.
+    #[error("kind {0} of a record is unknown: was it made by a later version?")]
+    UnknownKind(u16),
+    /// A number that the format does not define.
+    #[error("a record of kind {kind} has {value} for `{field}` at byte {offset}")]
+    Value {
+        /// `ts_kind`.
+        kind: u16,
+        /// Field of the struct.
+        field: &'static str,
+        /// Where it stands.
+        offset: usize,
+        /// What it is.
+        value: u64,
+    },
+}
+
+/// Every probe, at its number in `ts_probe`.
+const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
+    Probe::RequestStart,
+    Probe::RequestEnd,
+    Probe::DbAcquireStart,
+    Probe::DbAcquireEnd,
+    Probe::DbQueryStart,
+    Probe::DbQueryEnd,
+    Probe::CacheHit,
+    Probe::CacheMiss,
+    Probe::FileIoStart,
+    Probe::FileIoEnd,
+    Probe::SpanStart,
+    Probe::SpanEnd,
+    Probe::PgParseStart,
+    Probe::PgParseDone,
+    Probe::PgRewriteStart,
+    Probe::PgRewriteDone,
+    Probe::PgPlanStart,
+    Probe::PgPlanDone,
+    Probe::PgExecuteStart,
+    Probe::PgExecuteDone,
+    Probe::PgStatementStatus,
+    Probe::PgTransactionStart,
+    Probe::PgTransactionCommit,
+    Probe::PgTransactionAbort,
+    Probe::PgLockWaitStart,
+    Probe::PgLockWaitDone,
+];
+
+/// Decodes one record, from its head to its last byte of padding.
+///
+/// # Errors
+///
+/// [`DecodeError`] for anything that the BPF programs would not have written.
+pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
+    let (head, _) = ts_head::read_from_prefix(record).map_err(|_| DecodeError::Short {
+        kind: 0,
+        needed: size_of::<ts_head>(),
+        found: record.len(),
+    })?;
+    let raw = Raw {
+        kind: head.kind,
+        bytes: record,
+    };
+    if usize::from(head.len) != record.len() {
+        return Err(DecodeError::Length {
+            kind: head.kind,
+            said: head.len,
+            found: record.len(),
+        });
+    }
+    let body = match u32::from(head.kind) {
+        TS_KIND_SOCKET => Body::Socket(socket(raw)?),
+        TS_KIND_SEND => Body::Send(send(raw)?),
+        TS_KIND_RECV => Body::Recv(recv(raw)?),
+        TS_KIND_ARRIVE => Body::Arrive(arrive(raw)?),
+        TS_KIND_RETRANSMIT => Body::Retransmit(retransmit(raw)?),
+        TS_KIND_CLOSE => Body::Close(close(raw)?),
+        TS_KIND_USDT => Body::Usdt(usdt(raw)?),
+        TS_KIND_PROCESS => Body::Process(process(raw)?),
+        TS_KIND_LOSS => Body::Loss(loss(raw)?),
+        TS_KIND_FILTERED => Body::Filtered(filtered(raw)?),
+        _ => return Err(DecodeError::UnknownKind(head.kind)),
+    };
+    Ok(Event {
+        time: Timestamp(head.ts),
+        cpu: head.cpu,
+        body,
+    })
+}
+
+/// A record's bytes and what it claims to be.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    kind: u16,
+    bytes: &'a [u8],
+}
+
+impl<'a> Raw<'a> {
+    /// A record that is nothing but its struct.
+    fn fixed<T: FromBytes + KnownLayout + Immutable>(self) -> Result<T, DecodeError> {
+        let (fixed, _) = self.with_text(|_| 0)?;
+        Ok(fixed)
+    }
+
+    /// A struct and the text behind it, padded to 8 bytes.
+    fn with_text<T: FromBytes + KnownLayout + Immutable>(
+        self,
+        text_len: impl FnOnce(&T) -> usize,
+    ) -> Result<(T, &'a [u8]), DecodeError> {
+        let found = self.bytes.len();
+        let short = |needed| DecodeError::Short {
+            kind: self.kind,
+            needed,
+            found,
+        };
+        let (fixed, text) = T::read_from_prefix(self.bytes).map_err(|_| short(size_of::<T>()))?;
+        let text_len = text_len(&fixed);
+        let offset = (size_of::<T>() + text_len).next_multiple_of(8);
+        match text.get(..text_len) {
+            Some(text) if offset == found => Ok((fixed, text)),
+            Some(_) if offset < found => Err(DecodeError::Trailing {
+                kind: self.kind,
+                offset,
+                found,
+            }),
+            _ => Err(short(offset)),
+        }
+    }
+
+    fn value(self, field: &'static str, offset: usize, value: impl Into<u64>) -> DecodeError {
+        DecodeError::Value {
+            kind: self.kind,
+            field,
+            offset,
+            value: value.into(),
+        }
+    }
+}
+
+/// The error for a number that a field of a record cannot have.
+macro_rules! value {
+    ($raw:ident, $struct:ident.$field:ident, $value:expr) => {
+        $raw.value(stringify!($field), offset_of!($struct, $field), $value)
+    };
+}
+
+fn socket(raw: Raw<'_>) -> Result<Socket, DecodeError> {
+    let socket: ts_socket = raw.fixed()?;
+    let address = |bytes: [u8; 16], port| match socket.family {
+        2 => Ok(SocketAddr::from((
+            [bytes[0], bytes[1], bytes[2], bytes[3]],
+            port,
+        ))),
+        // Both ends of one connection may differ in whether IPv4 is mapped.
+        10 => Ok(SocketAddr::new(IpAddr::from(bytes).to_canonical(), port)),
+        family => Err(value!(raw, ts_socket.family, family)),
+    };
+    let role = match u32::from(socket.role) {
+        TS_ROLE_CONNECT => SocketRole::Connect,
+        TS_ROLE_ACCEPT => SocketRole::Accept,
+        TS_ROLE_FOUND => SocketRole::Found,
+        role => return Err(value!(raw, ts_socket.role, role)),
+    };
+    Ok(Socket {
+        cookie: SocketCookie(socket.cookie),
+        start: Timestamp(socket.start_ts),
+        pid: socket.pid,
+        role,
+        local: address(socket.local_addr, socket.local_port)?,
+        peer: address(socket.peer_addr, socket.peer_port)?,
+        send_seq: socket.send_seq,
+        recv_seq: socket.recv_seq,
+        netns: socket.netns,
+    })
+}
+
+fn send(raw: Raw<'_>) -> Result<Send, DecodeError> {
+    let (send, head) = raw.with_text(|send: &ts_send| usize::from(send.head_len))?;
+    let protocol = match u32::from(send.protocol) {
+        TS_PROTOCOL_UNKNOWN => Protocol::Unknown,
+        TS_PROTOCOL_HTTP => Protocol::Http,
+        TS_PROTOCOL_PG_FRONTEND => Protocol::PostgresFrontend,
+        TS_PROTOCOL_PG_BACKEND => Protocol::PostgresBackend,
+        protocol => return Err(value!(raw, ts_send.protocol, protocol)),
+    };
+    if u32::from(send.head_len) > send.sent || send.sent == 0 {
+        return Err(value!(raw, ts_send.sent, send.sent));
+    }
+    let tail = send.tail.get(..usize::from(send.tail_len));
+    let tail = tail.ok_or_else(|| value!(raw, ts_send.tail_len, send.tail_len))?;
+    Ok(Send {
+        cookie: SocketCookie(send.cookie),
+        start: Timestamp(send.start_ts),
+        pid: send.pid,
+        tid: send.tid,
+        seq: send.seq,
+        len: send.sent,
+        protocol,
+        head: head.to_vec(),
+        tail: tail.to_vec(),
+    })
+}
+
+fn recv(raw: Raw<'_>) -> Result<Recv, DecodeError> {
+    let recv: ts_recv = raw.fixed()?;
+    Ok(Recv {
+        cookie: SocketCookie(recv.cookie),
+        pid: recv.pid,
+        tid: recv.tid,
+        seq: recv.seq,
+        len: recv.taken,
+    })
+}
+
+fn arrive(raw: Raw<'_>) -> Result<Arrive, DecodeError> {
+    let arrive: ts_arrive = raw.fixed()?;
+    if arrive.late > 1 {
+        return Err(value!(raw, ts_arrive.late, arrive.late));
+    }
+    Ok(Arrive {
+        cookie: SocketCookie(arrive.cookie),
+        seq: arrive.seq,
+        end_seq: arrive.end_seq,
+        rcv_nxt: arrive.rcv_nxt,
+        late: arrive.late == 1,
+    })
+}
+
+fn retransmit(raw: Raw<'_>) -> Result<Retransmit, DecodeError> {
+    let retransmit: ts_retransmit = raw.fixed()?;
+    Ok(Retransmit {
+        cookie: SocketCookie(retransmit.cookie),
+        seq: retransmit.seq,
+        end_seq: retransmit.end_seq,
+    })
+}
+
+fn close(raw: Raw<'_>) -> Result<Close, DecodeError> {
+    let close: ts_close = raw.fixed()?;
+    Ok(Close {
+        cookie: SocketCookie(close.cookie),
+        bytes_sent: close.bytes_sent,
+        bytes_retrans: close.bytes_retrans,
+        bytes_received: close.bytes_received,
+        total_retrans: close.total_retrans,
+    })
+}
+
+fn usdt(raw: Raw<'_>) -> Result<Usdt, DecodeError> {
+    let text_len = |usdt: &ts_usdt| usdt.text_len.iter().copied().map(usize::from).sum();
+    let (usdt, text) = raw.with_text(text_len)?;
+    let probe = PROBES.get(usize::from(usdt.probe));
+    let (first, second) = text.split_at(usize::from(usdt.text_len[0]));
+    Ok(Usdt {
+        probe: *probe.ok_or_else(|| value!(raw, ts_usdt.probe, usdt.probe))?,
+        pid: usdt.pid,
+        tid: usdt.tid,
+        args: usdt.args,
+        text: [first, second].map(|text| String::from_utf8_lossy(text).into_owned()),
+    })
+}
+
+fn process(raw: Raw<'_>) -> Result<Process, DecodeError> {
+    let process: ts_process = raw.fixed()?;
+    let change = match u32::from(process.change) {
+        TS_PROCESS_FOUND => ProcessChange::Found,
+        TS_PROCESS_FORK => ProcessChange::Fork,
+        TS_PROCESS_EXIT => ProcessChange::Exit,
+        change => return Err(value!(raw, ts_process.change, change)),
+    };
+    let comm = process
+        .comm
+        .split(|&byte| byte == 0)
+        .next()
+        .unwrap_or_default();
+    Ok(Process {
+        change,
+        pid: process.pid,
+        parent: process.parent,
+        service: process.service,
+        comm: String::from_utf8_lossy(comm).into_owned(),
+    })
+}
+
+fn loss(raw: Raw<'_>) -> Result<Loss, DecodeError> {
+    let loss: ts_loss = raw.fixed()?;
+    Ok(Loss {
+        program: loss.program,
+        on_cpu: loss.on_cpu,
+        count: loss.count,
+        first: Timestamp(loss.first_ts),
+        last: Timestamp(loss.last_ts),
+    })
+}
+
+fn filtered(raw: Raw<'_>) -> Result<Filtered, DecodeError> {
+    let filtered: ts_filtered = raw.fixed()?;
+    Ok(Filtered {
+        reason: filtered.reason,
+        count: filtered.count,
+    })
+}

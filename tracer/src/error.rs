@@ -48,6 +48,16 @@ pub enum TracerError {
         /// What the kernel said.
         source: Box<aya::programs::ProgramError>,
     },
+    /// A program for USDT probes was refused.
+    #[error(
+        "the kernel refused the BPF program `{program}`, which needs uprobe links (Linux 6.6 and later)"
+    )]
+    UsdtProgram {
+        /// Its name in the object.
+        program: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The walk over open sockets could not be read.
     #[error("the walk over the sockets that were open before tracing failed")]
     Walk(#[source] io::Error),

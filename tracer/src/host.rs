@@ -9,12 +9,14 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::hooks::{HOOKS, Hook, load_form, program_mut, unload_form};
 use crate::kernel::{btf, chain, load_object, release};
-use crate::usdt::attach::PMU_TYPE;
 use crate::wire_record::{TS_KIND_USDT, ts_usdt};
 use crate::{Service, Tracer, TracerError, TracerOptions};
 
-/// Enough for every probe location of a lab, with room for the recording's own files.
-const DESCRIPTORS: u64 = 256;
+/// Enough for every program, link and map, with room for the recording's own files.
+const DESCRIPTORS: u64 = 128;
+
+/// There where the kernel has uprobes.
+const UPROBES: &str = "/sys/bus/event_source/devices/uprobe/type";
 
 /// Where trampolines give the same event, and at which function of the kernel's.
 const TRAMPOLINES: [(&str, &str); 2] =
@@ -209,16 +211,16 @@ fn descriptors() -> Check {
 }
 
 fn uprobes() -> Check {
-    let ok = Path::new(PMU_TYPE).exists();
+    let ok = Path::new(UPROBES).exists();
     Check {
         what: "uprobes",
         ok,
         required: true,
         detail: if ok {
-            PMU_TYPE.into()
+            UPROBES.into()
         } else {
-            format!("no {PMU_TYPE}")
+            format!("no {UPROBES}")
         },
-        remedy: "boot a kernel built with CONFIG_UPROBE_EVENTS=y",
+        remedy: "boot a kernel built with CONFIG_UPROBES=y and CONFIG_UPROBE_EVENTS=y",
     }
 }

@@ -110,13 +110,14 @@ impl Tracer {
         let mut bpf = load_object(btf, options.ring_bytes)?;
         load_walk(&mut bpf, btf).map_err(walk_refused)?;
         Ok(Self {
+            // First: its programs refer to the maps that are taken out below.
+            usdt: Usdt::new(&mut bpf, btf)?,
             ring: take_map(&mut bpf, "events")?
                 .try_into()
                 .map_err(map_error("events"))?,
             ring_bytes: options.ring_bytes as usize,
             processes: Processes::new(&mut bpf)?,
             counters: Counters::new(&mut bpf)?,
-            usdt: Usdt::new(&mut bpf)?,
             services: options.services.len(),
             hooks: Vec::new(),
             own: Vec::new(),
@@ -154,7 +155,7 @@ impl Tracer {
     }
 
     fn attach_usdt(&mut self, binary: PathBuf) -> Result<(), TracerError> {
-        let reports = self.usdt.attach_binary(&self.bpf, &binary)?;
+        let reports = self.usdt.attach_binary(&binary)?;
         self.hooks.extend(reports);
         Ok(())
     }
@@ -224,6 +225,7 @@ impl Tracer {
                 runs: info.run_count(),
                 time_ns: info.run_time().as_nanos() as u64,
             })
+            .chain(self.usdt.stats())
             .collect()
     }
 }

@@ -1,37 +1,38 @@
 //! Puts the generic USDT programs on every location of every known probe of a binary.
 //!
-//! By perf events of the uprobe PMU, for all processes: one that starts later is traced too. The attachment's
-//! cookie is the index of the location's spec.
+//! The attachment's cookie is the index of the location's spec, which tells the program where the arguments are.
 
 use std::collections::HashSet;
-use std::ffi::CString;
 use std::fs;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use aya::Ebpf;
 use aya::maps::{Array, MapData};
-use aya::programs::UProbe;
+use aya::{Btf, Ebpf};
 
 use super::UsdtError;
 use super::note::{self, Note};
-use super::probe::{APP, POSTGRES, PROBES, Probe, program_of};
-use crate::TracerError;
+use super::probe::{APP, POSTGRES, PROBES, Probe};
+use super::program::{Places, Program};
 use crate::counters::{map_error, take_map};
-use crate::hooks::{HookReport, program_mut};
+use crate::hooks::HookReport;
 use crate::kernel::chain;
 use crate::wire_record::ts_usdt_spec;
-
-/// Where the kernel tells the uprobe PMU's type.
-pub(crate) const PMU_TYPE: &str = "/sys/bus/event_source/devices/uprobe/type";
+use crate::{ProgramStats, TracerError};
 
 type RawSpec = [u8; size_of::<ts_usdt_spec>()];
 
+/// A provider and the program that serves its probes.
+struct Provider {
+    name: &'static str,
+    program_name: &'static str,
+    program: Program,
+}
+
 /// The attached probes.
 pub(crate) struct Usdt {
+    providers: [Provider; 2],
     specs: Array<MapData, RawSpec>,
     used: u32,
     /// Binaries that were looked at, by device and inode.
@@ -40,17 +41,48 @@ pub(crate) struct Usdt {
     links: Vec<OwnedFd>,
 }
 
-impl Usdt {
-    /// Loads the two programs and takes the table of specs.
-    pub(crate) fn new(bpf: &mut Ebpf) -> Result<Self, TracerError> {
-        for program in [program_of(APP), program_of(POSTGRES)] {
-            load(bpf, program).map_err(|source| TracerError::Program {
-                program,
-                source: Box::new(source),
-            })?;
+impl Provider {
+    fn load(
+        bpf: &Ebpf,
+        btf: &Btf,
+        name: &'static str,
+        program: &'static str,
+    ) -> Result<Self, TracerError> {
+        Ok(Self {
+            name,
+            program_name: program,
+            program: Program::load(bpf, btf, program)
+                .map_err(|source| TracerError::UsdtProgram { program, source })?,
+        })
+    }
+
+    fn report(&self, probe: &Probe, binary: &Path, result: Result<usize, String>) -> HookReport {
+        let place = fs::read_link(binary).unwrap_or_else(|_| binary.into());
+        let place = place.display();
+        HookReport {
+            event: full_name(probe),
+            program: self.program_name.into(),
+            kind: "usdt".into(),
+            attached: matches!(result, Ok(count) if count > 0),
+            detail: match result {
+                Ok(0) => format!("{place} does not have it"),
+                Ok(count) => format!("{count} location(s) in {place}"),
+                Err(error) => format!("{place}: {error}"),
+            },
         }
+    }
+}
+
+impl Usdt {
+    /// Loads the two programs and takes the table of specs. All other maps must still be in `bpf`.
+    pub(crate) fn new(bpf: &mut Ebpf, btf: &Btf) -> Result<Self, TracerError> {
+        let providers = [
+            Provider::load(bpf, btf, APP, "usdt_app")?,
+            Provider::load(bpf, btf, POSTGRES, "usdt_postgres")?,
+        ];
         let specs = take_map(bpf, "specs")?;
         Ok(Self {
+            providers,
             specs: specs.try_into().map_err(map_error("specs"))?,
             used: 0,
             known: HashSet::new(),
@@ -65,11 +97,7 @@ impl Usdt {
     /// # Errors
     ///
     /// The binary cannot be read or is no ELF file.
-    pub(crate) fn attach_binary(
-        &mut self,
-        bpf: &Ebpf,
-        binary: &Path,
-    ) -> Result<Vec<HookReport>, UsdtError> {
+    pub(crate) fn attach_binary(&mut self, binary: &Path) -> Result<Vec<HookReport>, UsdtError> {
         let meta = fs::metadata(binary).map_err(|source| UsdtError::Read {
             path: binary.into(),
             source,
@@ -78,32 +106,52 @@ impl Usdt {
             return Ok(Vec::new());
         }
         let notes = note::read(binary)?;
-        let has_provider =
-            |probe: &&Probe| notes.iter().any(|note| note.provider == probe.provider);
-        let probes = PROBES.iter().filter(has_provider);
-        Ok(probes
-            .map(|probe| {
-                let result = self.attach_probe(bpf, binary, &notes, probe);
-                report(probe, binary, result)
-            })
-            .collect())
+        let mut reports = Vec::new();
+        for index in 0..self.providers.len() {
+            let name = self.providers[index].name;
+            if notes.iter().any(|note| note.provider == name) {
+                reports.extend(self.attach_provider(index, binary, &notes));
+            }
+        }
+        Ok(reports)
     }
 
-    /// Attaches every location of one probe; returns how many there are.
-    fn attach_probe(
+    /// Attaches the probes of one provider, all by one link.
+    fn attach_provider(&mut self, index: usize, binary: &Path, notes: &[Note]) -> Vec<HookReport> {
+        let name = self.providers[index].name;
+        let mut places = Places::default();
+        let probes = PROBES.iter().filter(|probe| probe.provider == name);
+        let added: Vec<_> = probes
+            .map(|probe| (probe, self.add_locations(probe, notes, &mut places)))
+            .collect();
+        let provider = &self.providers[index];
+        let link = provider.program.attach(binary, &places);
+        let refusal = link.as_ref().err().map(|error| chain(error));
+        self.links.extend(link);
+        added
+            .into_iter()
+            .map(|(probe, count)| {
+                let count = count.map_err(|error| chain(&error));
+                let result = count.and_then(|count| refusal.clone().map_or(Ok(count), Err));
+                provider.report(probe, binary, result)
+            })
+            .collect()
+    }
+
+    /// Adds every location of one probe to `places`; returns how many there are.
+    fn add_locations(
         &mut self,
-        bpf: &Ebpf,
-        binary: &Path,
-        notes: &[Note],
         probe: &Probe,
+        notes: &[Note],
+        places: &mut Places,
     ) -> Result<usize, UsdtError> {
         let is_it = |note: &&Note| note.provider == probe.provider && note.name == probe.name;
-        let locations = notes.iter().filter(is_it);
         let mut count = 0;
-        for note in locations {
+        for note in notes.iter().filter(is_it) {
             let cookie = self.add_spec(note, probe)?;
-            let link = attach_location(bpf, binary, note, probe, cookie)?;
-            self.links.push(link);
+            places.offsets.push(note.offset);
+            places.semaphores.push(note.semaphore);
+            places.cookies.push(cookie.into());
             count += 1;
         }
         Ok(count)
@@ -132,138 +180,15 @@ impl Usdt {
         self.used += 1;
         Ok(index)
     }
-}
 
-fn load(bpf: &mut Ebpf, program: &str) -> Result<(), aya::programs::ProgramError> {
-    let program: &mut UProbe = program_mut(bpf, program)?.try_into()?;
-    program.load()
+    /// How often each program ran and for how long.
+    pub(crate) fn stats(&self) -> impl Iterator<Item = ProgramStats> {
+        self.providers
+            .iter()
+            .map(|provider| provider.program.stats())
+    }
 }
 
 fn full_name(probe: &Probe) -> String {
     format!("{}:{}", probe.provider, probe.name)
-}
-
-fn report(probe: &Probe, binary: &Path, result: Result<usize, UsdtError>) -> HookReport {
-    let place = fs::read_link(binary).unwrap_or_else(|_| binary.into());
-    let place = place.display();
-    HookReport {
-        event: full_name(probe),
-        program: program_of(probe.provider).into(),
-        kind: "usdt".into(),
-        attached: matches!(result, Ok(count) if count > 0),
-        detail: match result {
-            Ok(0) => format!("{place} does not have it"),
-            Ok(count) => format!("{count} location(s) in {place}"),
-            Err(error) => format!("{place}: {}", chain(&error)),
-        },
-    }
-}
-
-fn attach_location(
-    bpf: &Ebpf,
-    binary: &Path,
-    note: &Note,
-    probe: &Probe,
-    cookie: u32,
-) -> Result<OwnedFd, UsdtError> {
-    let failed = |call| {
-        move |source| UsdtError::Kernel {
-            call,
-            probe: full_name(probe),
-            source,
-        }
-    };
-    let event = open_event(binary, note).map_err(failed("perf_event_open"))?;
-    let program = bpf
-        .program(program_of(probe.provider))
-        .and_then(|program| program.fd().ok())
-        .ok_or_else(|| failed("finding its program")(io::ErrorKind::NotFound.into()))?;
-    create_link(program.as_fd(), event.as_fd(), cookie.into()).map_err(failed("BPF_LINK_CREATE"))
-}
-
-/// The first 72 bytes of the kernel's `perf_event_attr` (PERF_ATTR_SIZE_VER1), which is all a uprobe needs.
-#[repr(C)]
-#[derive(Default)]
-struct PerfEventAttr {
-    kind: u32,
-    size: u32,
-    config: u64,
-    sample: [u64; 3],
-    flags: u64,
-    wakeup_events: u32,
-    bp_type: u32,
-    config1: u64,
-    config2: u64,
-}
-
-/// Opens the uprobe at `note` for all processes. The kernel counts up its semaphore in each of them.
-fn open_event(binary: &Path, note: &Note) -> io::Result<OwnedFd> {
-    let path = CString::new(binary.as_os_str().as_bytes())?;
-    let pmu = fs::read_to_string(PMU_TYPE)?;
-    let attr = PerfEventAttr {
-        kind: pmu.trim().parse().map_err(io::Error::other)?,
-        size: size_of::<PerfEventAttr>() as u32,
-        config: note.semaphore << 32,
-        config1: path.as_ptr() as u64,
-        config2: note.offset,
-        ..Default::default()
-    };
-    // With no pid the event must name a CPU; a uprobe fires on all of them all the same.
-    let (pid, cpu, group) = (-1, 0, -1);
-    // SAFETY: `attr` says its own size; it and the path it points to outlive the call, which copies both.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_perf_event_open,
-            &attr,
-            pid,
-            cpu,
-            group,
-            PERF_FLAG_FD_CLOEXEC,
-        )
-    };
-    owned(fd)
-}
-
-const PERF_FLAG_FD_CLOEXEC: u64 = 8;
-
-/// `bpf_attr` of BPF_LINK_CREATE for a perf event.
-#[repr(C)]
-struct LinkCreate {
-    program: u32,
-    target: u32,
-    attach_type: u32,
-    flags: u32,
-    cookie: u64,
-}
-
-const BPF_LINK_CREATE: u32 = 28;
-const BPF_PERF_EVENT: u32 = 41;
-
-/// Runs `program` whenever `event` fires. The link keeps the event open.
-fn create_link(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
-    let attr = LinkCreate {
-        program: program.as_raw_fd() as u32,
-        target: event.as_raw_fd() as u32,
-        attach_type: BPF_PERF_EVENT,
-        flags: 0,
-        cookie,
-    };
-    // SAFETY: `attr` is as long as we say and outlives the call, which copies it.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_LINK_CREATE,
-            &attr,
-            size_of::<LinkCreate>(),
-        )
-    };
-    owned(fd)
-}
-
-fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
-    match i32::try_from(fd) {
-        // SAFETY: the kernel has just given this descriptor to us alone.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
-    }
 }

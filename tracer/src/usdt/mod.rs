@@ -4,6 +4,7 @@ pub mod arg;
 pub(crate) mod attach;
 pub mod note;
 pub mod probe;
+mod program;
 
 use thiserror::Error;
 
@@ -39,17 +40,5 @@ pub enum UsdtError {
     TooMany {
         /// Its size.
         max: u32,
-    },
-    /// The kernel refused.
-    #[error(
-        "{call} failed for probe {probe}: is the uprobe PMU there (/sys/bus/event_source/devices/uprobe)?"
-    )]
-    Kernel {
-        /// The call.
-        call: &'static str,
-        /// `provider:name`.
-        probe: String,
-        /// Why.
-        source: std::io::Error,
     },
 }

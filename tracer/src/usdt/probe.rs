@@ -68,15 +68,6 @@ pub const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
     postgres("lock__wait__done", TS_PROBE_PG_LOCK_WAIT_DONE, 0),
 ];
 
-/// The BPF program that serves a provider's probes.
-pub(crate) fn program_of(provider: &str) -> &'static str {
-    if provider == APP {
-        "usdt_app"
-    } else {
-        "usdt_postgres"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

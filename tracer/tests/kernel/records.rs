@@ -184,7 +184,7 @@ impl Records {
                 .filter(|close| close.cookie == socket.cookie);
             let close = closes.next().expect("a CLOSE for each SOCKET");
             assert!(closes.next().is_none(), "and one only");
-            assert_eq!(close.bytes_sent - close.bytes_retrans, sent.into());
+            assert_eq!(close.bytes_sent - close.bytes_retrans, u64::from(sent));
             assert!(self.retransmitted(socket.cookie) <= close.bytes_retrans);
             if self.filtered(TS_FILTER_RETRANSMIT_FAILED) == 0 {
                 assert_eq!(self.retransmitted(socket.cookie), close.bytes_retrans);

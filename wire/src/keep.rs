@@ -5,6 +5,6 @@
 pub struct Keep {
     /// Bound values of PostgreSQL's Bind: what the lab's truth mode scores by.
     pub values: bool,
-    /// SQL literals and error texts, HTTP header lines and query strings.
+    /// Literals and errors of PostgreSQL's texts; of HTTP everything that was captured.
     pub text: bool,
 }

@@ -35,7 +35,8 @@ pub fn scrub_backend(bytes: &mut [u8], skip: usize, keep: Keep) -> Option<usize>
     let at = zero(bytes, 0, skip);
     walk(bytes, at, BACKEND_TAGS, |tag, body| match tag {
         b'E' | b'N' if !keep.text => mask_notice(body),
-        b'E' | b'N' | b'C' | b'Z' => {}
+        b'E' | b'N' | b'Z' => {}
+        b'C' if is_command_tag(body) => {}
         _ => body.fill(0),
     })
 }
@@ -101,6 +102,12 @@ fn zero_values(body: &mut [u8]) {
         body[range].fill(0);
     }
     body[end..].fill(0);
+}
+
+/// Whether it reads as what a command says when it is done, not as the middle of a row that was taken for it.
+fn is_command_tag(body: &[u8]) -> bool {
+    let tag = body.strip_suffix(b"\0").unwrap_or(body);
+    tag.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '))
 }
 
 /// Keeps severity and SQLSTATE of an error or notice; other fields' values become `?`.

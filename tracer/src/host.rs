@@ -110,7 +110,6 @@ pub fn usdt_fires(pid: u32, exercise: impl FnOnce()) -> Result<Vec<(String, bool
     };
     let mut tracer = Tracer::start(TracerOptions {
         services: vec![service],
-        ring_bytes: 1 << 20,
         ..Default::default()
     })?;
     exercise();

@@ -6,6 +6,7 @@
 #![allow(
     missing_docs,
     non_camel_case_types,
+    rustdoc::broken_intra_doc_links,
     reason = "generated from C; the header says what each item is"
 )]
 

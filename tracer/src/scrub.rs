@@ -11,6 +11,8 @@ use crate::wire_record::*;
 /// Sockets whose last send ended within a message; beyond this they are forgotten, which costs text, not
 /// secrecy: bytes that begin no message become 0.
 const MAX_OPEN: usize = 65_536;
+/// Different texts of probes whose masked form is remembered: an application has some dozens of statements.
+const MAX_TEXTS: usize = 1024;
 /// Longest HTTP head that is put together from several sends, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
@@ -23,6 +25,7 @@ const MAX_HEAD: usize = 64 * 1024;
 pub struct Scrubber {
     keep: Keep,
     open: HashMap<u64, Open>,
+    masked: HashMap<Box<[u8]>, Box<[u8]>>,
 }
 
 /// What a socket's next send begins with.
@@ -39,7 +42,7 @@ impl Scrubber {
     pub fn new(keep: Keep) -> Scrubber {
         Scrubber {
             keep,
-            open: HashMap::new(),
+            ..Scrubber::default()
         }
     }
 
@@ -105,9 +108,22 @@ impl Scrubber {
             TS_PROBE_DB_QUERY_START | TS_PROBE_PG_PARSE_START | TS_PROBE_PG_STATEMENT_STATUS
         );
         if is_sql && !self.keep.text {
-            sql::mask_bytes(sql);
+            self.mask(sql);
         }
         Some(())
+    }
+
+    /// Masks a statement, which a probe says again and again.
+    fn mask(&mut self, text: &mut [u8]) {
+        if let Some(masked) = self.masked.get(text) {
+            return text.copy_from_slice(masked);
+        }
+        let original = Box::from(&*text);
+        sql::mask_bytes(text);
+        if self.masked.len() >= MAX_TEXTS {
+            self.masked.clear();
+        }
+        self.masked.insert(original, Box::from(&*text));
     }
 
     fn close(&mut self, record: &[u8]) -> Option<()> {

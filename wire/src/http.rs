@@ -1,5 +1,7 @@
 //! HTTP/1 heads in captured bytes, and where the body behind a head ends.
 
+use std::mem::MaybeUninit;
+
 mod chunked;
 mod fields;
 mod request;
@@ -15,6 +17,9 @@ pub use traceparent::Traceparent;
 
 /// More header lines than servers take.
 const MAX_HEADERS: usize = 128;
+
+/// Room for header lines; clearing it would take longer than reading a head does.
+type Headers<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_HEADERS];
 
 /// IANA's methods that a browser, an API client or WebDAV sends.
 const METHODS: [&[u8]; 25] = [
@@ -104,7 +109,7 @@ struct NotHttp;
 
 /// A whole head; `None` where its end is not there.
 fn parse(bytes: &[u8]) -> Result<Option<Head>, NotHttp> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let response = bytes[empty_lines(bytes)..].starts_with(b"HTTP/");
     let head = if response {
         response::parse(bytes, &mut headers)?.map(|head| (head.len, Head::Response(head)))
@@ -149,10 +154,10 @@ fn empty_lines(bytes: &[u8]) -> usize {
 }
 
 fn has_bare_lf(lines: &[u8]) -> bool {
-    let mut before = 0;
-    lines
-        .iter()
-        .any(|&byte| std::mem::replace(&mut before, byte) != b'\r' && byte == b'\n')
+    lines.starts_with(b"\n")
+        || lines
+            .array_windows()
+            .any(|[before, byte]| *byte == b'\n' && *before != b'\r')
 }
 
 #[cfg(test)]

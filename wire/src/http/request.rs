@@ -1,10 +1,10 @@
 //! A request's head.
 
-use httparse::{Header, Status};
+use httparse::Status;
 use tierscope_model::RequestId;
 
 use super::fields::{Coding, Fields};
-use super::{BodyLength, NotHttp, Traceparent};
+use super::{BodyLength, Headers, NotHttp, Traceparent};
 
 /// What a request's head says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +47,11 @@ impl RequestHead {
 /// A whole request head; `None` where its end is not there.
 pub(super) fn parse<'a>(
     bytes: &'a [u8],
-    headers: &mut [Header<'a>],
+    headers: &mut Headers<'a>,
 ) -> Result<Option<RequestHead>, NotHttp> {
-    let mut request = httparse::Request::new(headers);
-    let Status::Complete(len) = request.parse(bytes).map_err(|_| NotHttp)? else {
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(bytes, headers);
+    let Status::Complete(len) = parsed.map_err(|_| NotHttp)? else {
         return Ok(None);
     };
     let fields = Fields::read(request.headers)?;

@@ -1,10 +1,10 @@
 //! A response's head.
 
-use httparse::{Header, Status};
+use httparse::{ParserConfig, Status};
 use tierscope_model::RequestId;
 
 use super::fields::{Coding, Fields};
-use super::{BodyLength, NotHttp};
+use super::{BodyLength, Headers, NotHttp};
 
 /// What a response's head says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +50,12 @@ impl ResponseHead {
 /// A whole response head; `None` where its end is not there.
 pub(super) fn parse<'a>(
     bytes: &'a [u8],
-    headers: &mut [Header<'a>],
+    headers: &mut Headers<'a>,
 ) -> Result<Option<ResponseHead>, NotHttp> {
-    let mut response = httparse::Response::new(headers);
-    let Status::Complete(len) = response.parse(bytes).map_err(|_| NotHttp)? else {
+    let mut response = httparse::Response::new(&mut []);
+    let config = ParserConfig::default();
+    let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, headers);
+    let Status::Complete(len) = parsed.map_err(|_| NotHttp)? else {
         return Ok(None);
     };
     let fields = Fields::read(response.headers)?;

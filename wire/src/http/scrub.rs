@@ -9,7 +9,8 @@ use super::{BodyLength, Head, empty_lines, parse_head, starts_like_head};
 ///
 /// Of a head stay the request or status line and the fields that the assembler needs; the values of a
 /// query string become `?`, other header lines `xxx:`, bodies 0, of chunks the sizes stay. Bytes that begin
-/// no message become 0, but for a last chunk at the end. A head parses as before.
+/// no message become 0, but for a last chunk at the end. A head parses as before. A body in a send of its
+/// own that begins as a head does is taken for one: its first line and needed fields would stay.
 ///
 /// Says where the head begins that these bytes end within, if they do.
 pub fn scrub(bytes: &mut [u8]) -> Option<usize> {

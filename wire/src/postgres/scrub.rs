@@ -107,7 +107,8 @@ fn zero_values(body: &mut [u8]) {
 /// Whether it reads as what a command says when it is done, not as the middle of a row that was taken for it.
 fn is_command_tag(body: &[u8]) -> bool {
     let tag = body.strip_suffix(b"\0").unwrap_or(body);
-    tag.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '))
+    tag.iter()
+        .all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b' '))
 }
 
 /// Keeps severity and SQLSTATE of an error or notice; other fields' values become `?`.

@@ -94,40 +94,44 @@ impl Connection {
         send: &Send,
         time: Timestamp,
         shared: &mut Shared,
+        out: &mut Vec<Exchange>,
     ) -> Vec<Begun> {
         let lo = self.streams[end].offset(send.seq);
         let hi = lo + u64::from(send.len);
-        let by = Caller {
-            pid: send.pid,
-            tid: send.tid,
-        };
-        self.streams[end].wrote(Write {
-            lo,
-            hi,
-            start: send.start,
-            end: time,
-            by,
-        });
+        self.skip_unseen(end, lo, time, out);
+        let by = Caller { pid: send.pid, tid: send.tid };
+        self.streams[end].wrote(Write { lo, hi, start: send.start, end: time, by });
         self.judge(end, send);
         let piece = Piece::new(lo, hi, &send.head, &send.tail);
         let asks = self.client == Some(end);
         match &mut self.talk {
-            Talk::Unknown => Vec::new(),
+            Talk::Unknown => {}
             Talk::Http(talk) => {
                 let side = if asks { Side::Request } else { Side::Response };
-                talk.feed(
-                    side,
-                    &piece,
-                    send.start,
-                    &mut shared.number,
-                    &mut shared.http,
-                );
-                Vec::new()
+                talk.feed(side, &piece, send.start, &mut shared.number, &mut shared.http);
             }
-            Talk::Postgres(talk) if asks => talk.ask(&piece, send.start, by, &mut shared.number),
+            Talk::Postgres(talk) if asks => return talk.ask(&piece, send.start, by, &mut shared.number),
+            Talk::Postgres(talk) => talk.answer(&piece, send.start, &mut shared.number),
+        }
+        Vec::new()
+    }
+
+    /// Bytes of the answering end before `lo` were never seen written (tracing began in between, or
+    /// events were lost): what they answered must not be given the next answer.
+    fn skip_unseen(&mut self, end: usize, lo: u64, now: Timestamp, out: &mut Vec<Exchange>) {
+        let stream = &self.streams[end];
+        let Some(client) = self.client.filter(|client| *client != end && lo > stream.written) else { return };
+        let read = stream.read_of(lo - 1).map(|read| read.time);
+        let reason = if self.found { Incomplete::RecordingEdge } else { Incomplete::EventLoss };
+        match &mut self.talk {
+            Talk::Unknown => {}
+            Talk::Http(talk) => {
+                let skipped = talk.queue.skip(read, reason);
+                self.measure(client, skipped, now, Facts::Http, out);
+            }
             Talk::Postgres(talk) => {
-                talk.answer(&piece, send.start, &mut shared.number);
-                Vec::new()
+                let skipped = talk.queue.skip(read, reason);
+                self.measure(client, skipped, now, Facts::Postgres, out);
             }
         }
     }

@@ -79,7 +79,7 @@ impl Connections {
         let Some((connection, end, shared)) = self.find(send.cookie) else {
             return Vec::new();
         };
-        let begun = connection.send(end, send, time, shared);
+        let begun = connection.send(end, send, time, shared, out);
         connection.finished(time, shared, out);
         begun
     }

@@ -1,16 +1,18 @@
-//! Pass 1: puts events in order of time.
+//! Pass 1: puts events in order of cause.
 //!
-//! The ring buffer delivers records almost in order: a program can be preempted between taking the
-//! time and reserving its place, so each event is held for a short window before it goes on.
+//! The ring buffer delivers records almost in order of time: a program can be preempted between taking
+//! the time and reserving its place. And a send is told when its call returns, while its bytes may
+//! have been read, and answered, before that: it takes its place by the call's entry. So each event is
+//! held for a short window before it goes on.
 
 use std::collections::VecDeque;
 
-use tierscope_model::{Event, Nanos, Timestamp};
+use tierscope_model::{Body, Event, Nanos, Timestamp};
 
 /// Holds events for `window` and releases them in order; equal times keep their order of arrival.
 pub(crate) struct Order {
     window: Nanos,
-    held: VecDeque<Event>,
+    held: VecDeque<(Timestamp, Event)>,
     released: Timestamp,
     /// Events that came after a later one had been released; they go on at once, out of order.
     pub(crate) late: u64,
@@ -18,42 +20,41 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(window: Nanos) -> Order {
-        Order {
-            window,
-            held: VecDeque::new(),
-            released: Timestamp(0),
-            late: 0,
-        }
+        Order { window, held: VecDeque::new(), released: Timestamp(0), late: 0 }
     }
 
     /// Takes an event in; it, or earlier ones, may be ready afterwards.
     pub(crate) fn push(&mut self, event: Event) {
-        if event.time < self.released {
+        let place = self.place(&event);
+        if place < self.released {
             self.late += 1;
         }
         // Nearly sorted input: the place is at or near the back.
         let mut at = self.held.len();
-        while at > 0 && self.held[at - 1].time > event.time {
+        while at > 0 && self.held[at - 1].0 > place {
             at -= 1;
         }
-        self.held.insert(at, event);
+        self.held.insert(at, (place, event));
+    }
+
+    /// A call that blocked for long cannot wait for its entry: half the window is as far as it goes back.
+    fn place(&self, event: &Event) -> Timestamp {
+        match &event.body {
+            Body::Send(send) => send.start.max(event.time - self.window / 2),
+            _ => event.time,
+        }
     }
 
     /// The next event that nothing within the window can precede.
     pub(crate) fn pop_ready(&mut self) -> Option<Event> {
-        let newest = self.held.back()?.time;
-        let front = self.held.front()?.time;
-        if newest.since(front) < self.window {
-            None
-        } else {
-            self.pop()
-        }
+        let (newest, front) = (self.held.back()?.0, self.held.front()?.0);
+        if newest.since(front) < self.window { None } else { self.pop() }
     }
 
     /// The next event, ready or not.
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        let event = self.held.pop_front()?;
-        self.released = self.released.max(event.time);
+        let (place, event) = self.held.pop_front()?;
+        self.released = self.released.max(place);
         Some(event)
     }
 }
@@ -90,6 +91,31 @@ mod tests {
         }
         assert_eq!(out, [3, 5, 9, 12, 14, 30]);
         assert_eq!(order.late, 0);
+    }
+
+    #[test]
+    fn an_answer_comes_after_the_request_whose_call_returned_later() {
+        let send = |start, end| Event {
+            time: Timestamp(end),
+            cpu: 0,
+            body: Body::Send(tierscope_model::Send {
+                cookie: tierscope_model::SocketCookie(1),
+                start: Timestamp(start),
+                pid: 1,
+                tid: 1,
+                seq: 0,
+                len: 1,
+                protocol: tierscope_model::Protocol::Unknown,
+                head: Vec::new(),
+                tail: Vec::new(),
+            }),
+        };
+        let mut order = Order::new(100);
+        for event in [send(20, 25), send(10, 30)] {
+            order.push(event);
+        }
+        let ends: Vec<_> = std::iter::from_fn(|| order.pop()).map(|e| e.time.0).collect();
+        assert_eq!(ends, [30, 25]);
     }
 
     #[test]

@@ -119,6 +119,19 @@ impl<F: Clone> Queue<F> {
         expired
     }
 
+    /// Takes out the requests whose answers were not seen: those begun before `read`, when the client
+    /// had the unseen bytes; all of them where that is not known.
+    pub(crate) fn skip(&mut self, read: Option<Timestamp>, reason: Incomplete) -> Vec<Open<F>> {
+        let missed = |open: &Open<F>| open.response.is_none() && read.is_none_or(|read| open.begun < read);
+        let (skipped, kept): (Vec<_>, Vec<_>) = self.0.drain(..).partition(missed);
+        self.0 = kept.into();
+        let mut skipped: Vec<_> = skipped.into_iter().filter(|open| !open.abandoned).collect();
+        for open in &mut skipped {
+            open.fail(reason, None);
+        }
+        skipped
+    }
+
     /// Empties the queue: the connection or the recording is at its end.
     pub(crate) fn close(
         &mut self,

@@ -54,9 +54,9 @@ pub(crate) struct Stream {
     reads: VecDeque<Read>,
     retransmits: VecDeque<(u64, u64)>,
     ahead: BTreeMap<u64, u64>,
-    /// One past the last byte written.
+    /// One past the last byte written; before the first write, where the stream was taken up.
     pub(crate) written: u64,
-    /// One past the last byte read.
+    /// One past the last byte read; before the first read, where the stream was taken up.
     pub(crate) read: u64,
 }
 
@@ -66,6 +66,7 @@ impl Stream {
     pub(crate) fn offset(&mut self, seq: u32) -> u64 {
         let Some((reference, offset)) = self.reference else {
             self.reference = Some((seq, ORIGIN));
+            (self.written, self.read) = (ORIGIN, ORIGIN);
             return ORIGIN;
         };
         let delta = i64::from(seq.wrapping_sub(reference) as i32);

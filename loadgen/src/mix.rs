@@ -24,6 +24,16 @@ pub enum MixError {
     /// No endpoint at all.
     #[error("mix: no [[endpoint]]: nothing to send")]
     Empty,
+    /// A fault that cannot be put in.
+    #[error("fault {fault:?} in {share} of `{endpoint}`: expected an endpoint of the mix, a share of 0 to 1 and a printable header value")]
+    Fault {
+        /// As asked for.
+        endpoint: String,
+        /// As asked for.
+        share: f64,
+        /// As asked for.
+        fault: String,
+    },
     /// Fields of one endpoint that do not fit together.
     #[error("mix, line {line}: endpoint `{name}`: {reason}")]
     Endpoint {
@@ -96,6 +106,20 @@ impl Mix {
             endpoints,
             weights,
         })
+    }
+
+    /// The mix with a fault in a share (0 to 1) of one endpoint's requests.
+    ///
+    /// # Errors
+    /// No such endpoint, or a header value or share that is none.
+    pub fn with_fault(mut self, endpoint: &str, share: f64, fault: &str) -> Result<Self, MixError> {
+        let printable = !fault.is_empty() && fault.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let known = self.endpoints.iter_mut().find(|known| *known.name == *endpoint);
+        match known.filter(|_| printable && (0.0..=1.0).contains(&share)) {
+            Some(known) => (known.fault, known.fault_share) = (Some(fault.into()), Some(share)),
+            None => return Err(MixError::Fault { endpoint: endpoint.into(), share, fault: fault.into() }),
+        }
+        Ok(self)
     }
 
     /// Request number `n` of `seed`: the same whenever and however often it is asked for.

@@ -99,8 +99,17 @@ impl Connection {
         let lo = self.streams[end].offset(send.seq);
         let hi = lo + u64::from(send.len);
         self.skip_unseen(end, lo, time, out);
-        let by = Caller { pid: send.pid, tid: send.tid };
-        self.streams[end].wrote(Write { lo, hi, start: send.start, end: time, by });
+        let by = Caller {
+            pid: send.pid,
+            tid: send.tid,
+        };
+        self.streams[end].wrote(Write {
+            lo,
+            hi,
+            start: send.start,
+            end: time,
+            by,
+        });
         self.judge(end, send);
         let piece = Piece::new(lo, hi, &send.head, &send.tail);
         let asks = self.client == Some(end);
@@ -108,9 +117,17 @@ impl Connection {
             Talk::Unknown => {}
             Talk::Http(talk) => {
                 let side = if asks { Side::Request } else { Side::Response };
-                talk.feed(side, &piece, send.start, &mut shared.number, &mut shared.http);
+                talk.feed(
+                    side,
+                    &piece,
+                    send.start,
+                    &mut shared.number,
+                    &mut shared.http,
+                );
             }
-            Talk::Postgres(talk) if asks => return talk.ask(&piece, send.start, by, &mut shared.number),
+            Talk::Postgres(talk) if asks => {
+                return talk.ask(&piece, send.start, by, &mut shared.number);
+            }
             Talk::Postgres(talk) => talk.answer(&piece, send.start, &mut shared.number),
         }
         Vec::new()
@@ -120,9 +137,18 @@ impl Connection {
     /// events were lost): what they answered must not be given the next answer.
     fn skip_unseen(&mut self, end: usize, lo: u64, now: Timestamp, out: &mut Vec<Exchange>) {
         let stream = &self.streams[end];
-        let Some(client) = self.client.filter(|client| *client != end && lo > stream.written) else { return };
+        let Some(client) = self
+            .client
+            .filter(|client| *client != end && lo > stream.written)
+        else {
+            return;
+        };
         let read = stream.read_of(lo - 1).map(|read| read.time);
-        let reason = if self.found { Incomplete::RecordingEdge } else { Incomplete::EventLoss };
+        let reason = if self.found {
+            Incomplete::RecordingEdge
+        } else {
+            Incomplete::EventLoss
+        };
         match &mut self.talk {
             Talk::Unknown => {}
             Talk::Http(talk) => {

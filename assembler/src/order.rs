@@ -20,7 +20,12 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(window: Nanos) -> Order {
-        Order { window, held: VecDeque::new(), released: Timestamp(0), late: 0 }
+        Order {
+            window,
+            held: VecDeque::new(),
+            released: Timestamp(0),
+            late: 0,
+        }
     }
 
     /// Takes an event in; it, or earlier ones, may be ready afterwards.
@@ -48,7 +53,11 @@ impl Order {
     /// The next event that nothing within the window can precede.
     pub(crate) fn pop_ready(&mut self) -> Option<Event> {
         let (newest, front) = (self.held.back()?.0, self.held.front()?.0);
-        if newest.since(front) < self.window { None } else { self.pop() }
+        if newest.since(front) < self.window {
+            None
+        } else {
+            self.pop()
+        }
     }
 
     /// The next event, ready or not.
@@ -114,7 +123,9 @@ mod tests {
         for event in [send(20, 25), send(10, 30)] {
             order.push(event);
         }
-        let ends: Vec<_> = std::iter::from_fn(|| order.pop()).map(|e| e.time.0).collect();
+        let ends: Vec<_> = std::iter::from_fn(|| order.pop())
+            .map(|e| e.time.0)
+            .collect();
         assert_eq!(ends, [30, 25]);
     }
 

@@ -122,7 +122,8 @@ impl<F: Clone> Queue<F> {
     /// Takes out the requests whose answers were not seen: those begun before `read`, when the client
     /// had the unseen bytes; all of them where that is not known.
     pub(crate) fn skip(&mut self, read: Option<Timestamp>, reason: Incomplete) -> Vec<Open<F>> {
-        let missed = |open: &Open<F>| open.response.is_none() && read.is_none_or(|read| open.begun < read);
+        let missed =
+            |open: &Open<F>| open.response.is_none() && read.is_none_or(|read| open.begun < read);
         let (skipped, kept): (Vec<_>, Vec<_>) = self.0.drain(..).partition(missed);
         self.0 = kept.into();
         let mut skipped: Vec<_> = skipped.into_iter().filter(|open| !open.abandoned).collect();

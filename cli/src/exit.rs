@@ -25,7 +25,11 @@ pub fn code(outcome: anyhow::Result<Done>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tierscope: {error:#}");
-            let unable = error.chain().any(|cause| cause.downcast_ref::<TracerError>().is_some_and(is_hosts_fault));
+            let unable = error.chain().any(|cause| {
+                cause
+                    .downcast_ref::<TracerError>()
+                    .is_some_and(is_hosts_fault)
+            });
             ExitCode::from(if unable { 3 } else { 1 })
         }
     }
@@ -34,11 +38,16 @@ pub fn code(outcome: anyhow::Result<Done>) -> ExitCode {
 fn is_hosts_fault(error: &TracerError) -> bool {
     matches!(
         error,
-        TracerError::NoBtf(_) | TracerError::Load(_) | TracerError::Hook { .. } | TracerError::Program { .. }
+        TracerError::NoBtf(_)
+            | TracerError::Load(_)
+            | TracerError::Hook { .. }
+            | TracerError::Program { .. }
     )
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |io: &std::io::Error| io.kind() == std::io::ErrorKind::BrokenPipe;
-    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(broken))
 }

@@ -11,7 +11,10 @@ use clap::{Parser, Subcommand};
 
 /// See where one request's time goes, tier by tier, down to the kernel, and why this one was slow.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the host cannot do it.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the host cannot do it."
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

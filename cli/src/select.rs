@@ -31,7 +31,12 @@ impl Selection {
         let mut traces = read(&source)?;
         let found = traces.len();
         traces.retain(|trace| self.means(trace));
-        ensure!(!traces.is_empty(), "{}: none of {found} traces is meant; {}", source.display(), self.hint());
+        ensure!(
+            !traces.is_empty(),
+            "{}: none of {found} traces is meant; {}",
+            source.display(),
+            self.hint()
+        );
         traces.sort_by_key(|t| (std::cmp::Reverse(t.duration()), t.request_id));
         if self.slowest {
             traces.truncate(1);
@@ -47,9 +52,13 @@ impl Selection {
             Some("jsonl") => source.with_file_name("recording.tsrec"),
             _ => source.join("recording.tsrec"),
         };
-        let reader = Reader::open(&recording).context("wall-clock times come from the recording's header")?;
+        let reader = Reader::open(&recording)
+            .context("wall-clock times come from the recording's header")?;
         let anchor = reader.header().clock_anchor;
-        Ok(Clock { monotonic_ns: anchor.monotonic_ns, wall_ns: anchor.wall_ns })
+        Ok(Clock {
+            monotonic_ns: anchor.monotonic_ns.0,
+            wall_ns: anchor.wall_ns,
+        })
     }
 
     fn source(&self) -> anyhow::Result<PathBuf> {
@@ -58,10 +67,16 @@ impl Selection {
 
     fn means(&self, trace: &Trace) -> bool {
         let id = |wanted: &String| {
-            let own = [trace.request_id.map(|id| id.to_string()), Some(trace.trace_id.to_string())];
-            own.iter().flatten().any(|id| id.starts_with(&wanted.to_lowercase()))
+            let own = [
+                trace.request_id.map(|id| id.to_string()),
+                Some(trace.trace_id.to_string()),
+            ];
+            own.iter()
+                .flatten()
+                .any(|id| id.starts_with(&wanted.to_lowercase()))
         };
-        self.id.as_ref().is_none_or(id) && self.endpoint.as_ref().is_none_or(|e| *e == trace.endpoint)
+        self.id.as_ref().is_none_or(id)
+            && self.endpoint.as_ref().is_none_or(|e| *e == trace.endpoint)
     }
 
     fn hint(&self) -> &'static str {
@@ -74,9 +89,16 @@ impl Selection {
 }
 
 fn newest_run() -> anyhow::Result<PathBuf> {
-    let entries = std::fs::read_dir("runs").context("no ./runs here: name a run folder, or make one with `tierscope run`")?;
-    let newest = entries.flatten().map(|entry| entry.path()).filter(|p| p.join("traces.jsonl").exists()).max();
-    newest.context("no finished run in ./runs: make one with `tierscope run experiments/slow-query.toml`")
+    let entries = std::fs::read_dir("runs")
+        .context("no ./runs here: name a run folder, or make one with `tierscope run`")?;
+    let newest = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|p| p.join("traces.jsonl").exists())
+        .max();
+    newest.context(
+        "no finished run in ./runs: make one with `tierscope run experiments/slow-query.toml`",
+    )
 }
 
 fn read(source: &Path) -> anyhow::Result<Vec<Trace>> {
@@ -86,6 +108,9 @@ fn read(source: &Path) -> anyhow::Result<Vec<Trace>> {
     match source.extension().and_then(|e| e.to_str()) {
         Some("tsrec") => Ok(Assembly::read(source, &Progress::on_terminal())?.traces),
         Some("jsonl") => Ok(read_lines(source)?),
-        _ => bail!("{}: expected a run folder, a .jsonl of traces or a .tsrec recording", source.display()),
+        _ => bail!(
+            "{}: expected a run folder, a .jsonl of traces or a .tsrec recording",
+            source.display()
+        ),
     }
 }

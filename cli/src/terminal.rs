@@ -11,10 +11,16 @@ const PLAIN_WIDTH: usize = 110;
 pub fn tree_options() -> TreeOptions {
     let terminal = std::io::stdout().is_terminal();
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     let ascii = matches!(locale.as_deref(), Some("C" | "POSIX")) && terminal;
     let width = console_width().filter(|_| terminal).unwrap_or(PLAIN_WIDTH);
-    TreeOptions { color: terminal && !no_color, width, unicode: !ascii }
+    TreeOptions {
+        color: terminal && !no_color,
+        width,
+        unicode: !ascii,
+    }
 }
 
 fn console_width() -> Option<usize> {

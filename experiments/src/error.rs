@@ -33,7 +33,7 @@ pub enum Error {
     #[error("the lab took no request: no trace was assembled from {recording}; see {logs}")]
     NoTraces { recording: PathBuf, logs: PathBuf },
     #[error(transparent)]
-    Recording(#[from] tierscope_tracer::recording::RecordingError),
+    Recording(#[from] tierscope_tracer::recording::ReadError),
 }
 
 impl Error {

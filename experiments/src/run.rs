@@ -114,7 +114,7 @@ fn record(
             values: true,
             ..Keep::default()
         },
-        settings: serde_json::to_value(experiment).unwrap_or_default(),
+        settings: settings(experiment),
         ..RecordOptions::new(folder.recording())
     });
     let recorder = match recorder {
@@ -128,6 +128,24 @@ fn record(
     std::thread::sleep(SETTLE);
     let closing = recorder.finish()?;
     loaded.map(|()| closing)
+}
+
+fn settings(experiment: &Experiment) -> BTreeMap<String, String> {
+    let Experiment {
+        name, load, fault, ..
+    } = experiment;
+    let faults: Vec<_> = fault
+        .iter()
+        .map(|f| format!("{} in {} of {}", f.header, f.share, f.endpoint))
+        .collect();
+    BTreeMap::from([
+        ("experiment".to_owned(), name.clone()),
+        ("rate".to_owned(), load.rate.to_string()),
+        ("duration_s".to_owned(), load.duration_s.to_string()),
+        ("connections".to_owned(), load.connections.to_string()),
+        ("seed".to_owned(), load.seed.to_string()),
+        ("faults".to_owned(), faults.join(", ")),
+    ])
 }
 
 /// Starts the load generator, which waits to be traced before it connects.

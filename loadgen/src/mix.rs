@@ -25,7 +25,9 @@ pub enum MixError {
     #[error("mix: no [[endpoint]]: nothing to send")]
     Empty,
     /// A fault that cannot be put in.
-    #[error("fault {fault:?} in {share} of `{endpoint}`: expected an endpoint of the mix, a share of 0 to 1 and a printable header value")]
+    #[error(
+        "fault {fault:?} in {share} of `{endpoint}`: expected an endpoint of the mix, a share of 0 to 1 and a printable header value"
+    )]
     Fault {
         /// As asked for.
         endpoint: String,
@@ -113,11 +115,21 @@ impl Mix {
     /// # Errors
     /// No such endpoint, or a header value or share that is none.
     pub fn with_fault(mut self, endpoint: &str, share: f64, fault: &str) -> Result<Self, MixError> {
-        let printable = !fault.is_empty() && fault.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        let known = self.endpoints.iter_mut().find(|known| *known.name == *endpoint);
+        let printable =
+            !fault.is_empty() && fault.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let known = self
+            .endpoints
+            .iter_mut()
+            .find(|known| *known.name == *endpoint);
         match known.filter(|_| printable && (0.0..=1.0).contains(&share)) {
             Some(known) => (known.fault, known.fault_share) = (Some(fault.into()), Some(share)),
-            None => return Err(MixError::Fault { endpoint: endpoint.into(), share, fault: fault.into() }),
+            None => {
+                return Err(MixError::Fault {
+                    endpoint: endpoint.into(),
+                    share,
+                    fault: fault.into(),
+                });
+            }
         }
         Ok(self)
     }

@@ -25,14 +25,19 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let assembly = Assembly::read(&args.recording, &Progress::on_terminal())?;
-    let path = args.out.clone().unwrap_or_else(|| args.recording.with_file_name("traces.jsonl"));
-    let file = std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let path = args
+        .out
+        .clone()
+        .unwrap_or_else(|| args.recording.with_file_name("traces.jsonl"));
+    let file =
+        std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut file = std::io::BufWriter::new(file);
     for trace in &assembly.traces {
         serde_json::to_writer(&mut file, trace)?;
         file.write_all(b"\n")?;
     }
-    file.flush().with_context(|| format!("cannot write {}", path.display()))?;
+    file.flush()
+        .with_context(|| format!("cannot write {}", path.display()))?;
     if let Some((offset, bytes)) = assembly.torn {
         eprintln!("tierscope: the recording's end is torn at byte {offset}: {bytes} bytes skipped");
     }

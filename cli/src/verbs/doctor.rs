@@ -36,10 +36,21 @@ struct Row {
 }
 
 impl Row {
-    fn new(what: impl Into<String>, required: bool, found: Result<String, String>, remedy: &str) -> Row {
+    fn new(
+        what: impl Into<String>,
+        required: bool,
+        found: Result<String, String>,
+        remedy: &str,
+    ) -> Row {
         let ok = found.is_ok();
         let remedy = if ok { String::new() } else { remedy.to_owned() };
-        Row { what: what.into(), ok, required, detail: found.unwrap_or_else(|why| why), remedy }
+        Row {
+            what: what.into(),
+            ok,
+            required,
+            detail: found.unwrap_or_else(|why| why),
+            remedy,
+        }
     }
 }
 
@@ -64,7 +75,11 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
 
 fn host_rows(report: &HostReport) -> Vec<Row> {
     let checks = report.checks.iter().map(|check| {
-        let found = if check.ok { Ok(check.detail.clone()) } else { Err(check.detail.clone()) };
+        let found = if check.ok {
+            Ok(check.detail.clone())
+        } else {
+            Err(check.detail.clone())
+        };
         Row::new(check.what, check.required, found, check.remedy)
     });
     checks.chain(report.hooks.iter().map(hook_row)).collect()
@@ -73,20 +88,36 @@ fn host_rows(report: &HostReport) -> Vec<Row> {
 fn hook_row(hook: &HookCheck) -> Row {
     let word = |form: &Form| if form.is_ok() { "yes" } else { "refused" };
     let forms = match &hook.trampoline {
-        Some(trampoline) => format!("tracepoint {}, trampoline {}", word(&hook.tracepoint), word(trampoline)),
+        Some(trampoline) => format!(
+            "tracepoint {}, trampoline {}",
+            word(&hook.tracepoint),
+            word(trampoline)
+        ),
         None => format!("tracepoint {}", word(&hook.tracepoint)),
     };
     let found = match &hook.tracepoint {
         Ok(()) => Ok(format!("{forms}; takes the tracepoint")),
         Err(why) => Err(format!("{forms}: {why}")),
     };
-    Row::new(format!("hook: {}", hook.event), true, found, "boot a kernel from 6.16 on with BTF")
+    Row::new(
+        format!("hook: {}", hook.event),
+        true,
+        found,
+        "boot a kernel from 6.16 on with BTF",
+    )
 }
 
 fn ports() -> Row {
     let found = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
-    let found = found.map(|addr| format!("free, e.g. {}", addr.port())).map_err(|e| e.to_string());
-    Row::new("loopback ports", true, found, "bring the loopback interface up: ip link set lo up")
+    let found = found
+        .map(|addr| format!("free, e.g. {}", addr.port()))
+        .map_err(|e| e.to_string());
+    Row::new(
+        "loopback ports",
+        true,
+        found,
+        "bring the loopback interface up: ip link set lo up",
+    )
 }
 
 fn disk(dir: &Path) -> Row {
@@ -96,23 +127,52 @@ fn disk(dir: &Path) -> Row {
         Ok(bytes) => Err(format!("{} MiB free here", bytes >> 20)),
         Err(error) => Err(error.to_string()),
     };
-    Row::new("disk", false, found, "make 1 GiB free, or run elsewhere with --runs DIR")
+    Row::new(
+        "disk",
+        false,
+        found,
+        "make 1 GiB free, or run elsewhere with --runs DIR",
+    )
 }
 
 /// Tools are checked by using them: the lab is started, and the app's probes must fire.
 fn lab_rows(can_trace: bool) -> Vec<Row> {
     let dir = std::path::PathBuf::from(format!("/var/tmp/tierscope-doctor-{}", std::process::id()));
-    let lab = match Lab::up(LabOptions { owned: true, ..LabOptions::new(dir) }) {
+    let lab = match Lab::up(LabOptions {
+        owned: true,
+        ..LabOptions::new(dir)
+    }) {
         Ok(lab) => lab,
-        Err(error) => return vec![Row::new("lab", true, Err(error.to_string()), "run `make demo` once: it installs what is missing")],
+        Err(error) => {
+            return vec![Row::new(
+                "lab",
+                true,
+                Err(error.to_string()),
+                "run `make demo` once: it installs what is missing",
+            )];
+        }
     };
-    let versions: Vec<_> = lab.processes().iter().map(|p| format!("{} {}", p.role, p.version)).collect();
-    let mut rows = vec![Row::new("lab", true, Ok(format!("starts: {}", versions.join(", "))), "")];
+    let versions: Vec<_> = lab
+        .processes()
+        .iter()
+        .map(|p| format!("{} {}", p.role, p.version))
+        .collect();
+    let mut rows = vec![Row::new(
+        "lab",
+        true,
+        Ok(format!("starts: {}", versions.join(", "))),
+        "",
+    )];
     if can_trace {
         rows.extend([Role::App, Role::Postgres].map(|role| usdt_row(&lab, role)));
     }
     if let Err(error) = lab.down() {
-        rows.push(Row::new("lab down", false, Err(error.to_string()), "tierscope lab down"));
+        rows.push(Row::new(
+            "lab down",
+            false,
+            Err(error.to_string()),
+            "tierscope lab down",
+        ));
     }
     rows
 }
@@ -121,16 +181,32 @@ fn usdt_row(lab: &Lab, role: Role) -> Row {
     let what = format!("USDT of {role}");
     let remedy = "link the app with -z separate-loadable-segments (see .cargo/config.toml); install Debian's postgresql";
     let found = fired(lab, role).and_then(|fired| {
-        let silent: Vec<_> = fired.iter().filter(|(_, fired)| !fired).map(|(name, _)| name.as_str()).collect();
-        let summary = format!("{} of {} probes fired", fired.len() - silent.len(), fired.len());
+        let silent: Vec<_> = fired
+            .iter()
+            .filter(|(_, fired)| !fired)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let summary = format!(
+            "{} of {} probes fired",
+            fired.len() - silent.len(),
+            fired.len()
+        );
         // Some fire on faults only (lock waits, aborts): none at all is what must not be.
-        if silent.len() < fired.len() { Ok(summary) } else { Err(summary) }
+        if silent.len() < fired.len() {
+            Ok(summary)
+        } else {
+            Err(summary)
+        }
     });
     Row::new(what, true, found, remedy)
 }
 
 fn fired(lab: &Lab, role: Role) -> Result<Vec<(String, bool)>, String> {
-    let process = lab.processes().iter().find(|p| p.role == role).ok_or("not running")?;
+    let process = lab
+        .processes()
+        .iter()
+        .find(|p| p.role == role)
+        .ok_or("not running")?;
     let addr = lab.nginx_addr().map_err(|e| e.to_string())?;
     usdt_fires(process.pid, || exercise(addr)).map_err(|e| e.to_string())
 }
@@ -138,9 +214,17 @@ fn fired(lab: &Lab, role: Role) -> Result<Vec<(String, bool)>, String> {
 /// One request of each kind, so that every probe of the usual paths has a reason to fire.
 fn exercise(addr: SocketAddr) {
     let order = r#"{"user_id":1,"product_id":1,"quantity":1}"#;
-    let post = format!("POST /api/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{order}", order.len());
+    let post = format!(
+        "POST /api/orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{order}",
+        order.len()
+    );
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    for request in [get("/api/users/1"), get("/api/users/1"), get("/api/report/1"), post] {
+    for request in [
+        get("/api/users/1"),
+        get("/api/users/1"),
+        get("/api/report/1"),
+        post,
+    ] {
         // A request that fails shows as probes that did not fire.
         let _ = exchange(addr, &request);
     }
@@ -168,6 +252,10 @@ fn table(release: &str, rows: &[Row]) -> anyhow::Result<String> {
         }
     }
     let able = rows.iter().all(|row| row.ok || !row.required);
-    text += if able { "tierscope run can run here\n" } else { "tierscope run cannot run here\n" };
+    text += if able {
+        "tierscope run can run here\n"
+    } else {
+        "tierscope run cannot run here\n"
+    };
     Ok(text)
 }

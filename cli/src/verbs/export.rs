@@ -43,7 +43,8 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     }?;
     match &args.out {
         Some(path) => {
-            std::fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(path, json + "\n")
+                .with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("{}: {} traces", path.display(), traces.len());
         }
         None => print(&(json + "\n"))?,

@@ -52,7 +52,10 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
     match args.what {
         What::Up(up) => {
             let options = LabOptions {
-                ports: Ports { nginx: up.port, ..Ports::default() },
+                ports: Ports {
+                    nginx: up.port,
+                    ..Ports::default()
+                },
                 truth: up.truth,
                 faults: up.faults,
                 n_plus_one: up.n_plus_one,
@@ -78,7 +81,11 @@ fn tell(status: &Status, json: bool) -> anyhow::Result<Done> {
     } else {
         print(&table(status))?;
     }
-    Ok(if status.serving() { Done::Well } else { Done::Failed })
+    Ok(if status.serving() {
+        Done::Well
+    } else {
+        Done::Failed
+    })
 }
 
 fn table(status: &Status) -> String {
@@ -89,7 +96,13 @@ fn table(status: &Status) -> String {
             (true, false) => "not ready",
             (false, _) => "dead",
         };
-        text += &format!("  {:<9} {:<9} pid {:<8} {}\n", process.role.to_string(), state, process.pid, process.listen);
+        text += &format!(
+            "  {:<9} {:<9} pid {:<8} {}\n",
+            process.role.to_string(),
+            state,
+            process.pid,
+            process.listen
+        );
     }
     text
 }

@@ -58,12 +58,20 @@ struct Fault {
 
 fn parse_fault(text: &str) -> Result<Fault, String> {
     let mut parts = text.splitn(3, ':');
-    let (Some(endpoint), Some(share), Some(header)) = (parts.next(), parts.next(), parts.next()) else {
+    let (Some(endpoint), Some(share), Some(header)) = (parts.next(), parts.next(), parts.next())
+    else {
         return Err("expected ENDPOINT:SHARE:FAULT, e.g. search:0.02:db_ms=200".to_owned());
     };
-    let share = share.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    let share = share
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
     let share = share.ok_or("the share must be 0 to 1")?;
-    Ok(Fault { endpoint: endpoint.to_owned(), share, header: header.to_owned() })
+    Ok(Fault {
+        endpoint: endpoint.to_owned(),
+        share,
+        header: header.to_owned(),
+    })
 }
 
 /// Runs the verb.
@@ -71,7 +79,11 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
     if !args.duration.is_finite() || args.duration <= 0.0 {
         bail!("--duration {}: expected seconds, above 0", args.duration);
     }
-    let mode = if args.closed { Mode::Closed } else { Mode::Open { rate: args.rate } };
+    let mode = if args.closed {
+        Mode::Closed
+    } else {
+        Mode::Open { rate: args.rate }
+    };
     let options = LoadOptions {
         target: args.target,
         host: args.target.to_string(),
@@ -85,14 +97,19 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         hold: args.hold,
     };
     let summary = tierscope_loadgen::run(&options, std::io::stderr().is_terminal())?;
-    if args.json { print_json(&summary)? } else { print(&summary.to_string())? }
+    if args.json {
+        print_json(&summary)?
+    } else {
+        print(&summary.to_string())?
+    }
     Ok(Done::Well)
 }
 
 fn mix(args: &Args) -> anyhow::Result<Mix> {
     let mut mix = match &args.mix {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
             Mix::from_toml(&text).with_context(|| path.display().to_string())?
         }
         None => Mix::default(),

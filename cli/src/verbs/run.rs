@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use tierscope_experiments::{Experiment, Outcome, Progress, RunOptions, choose, run as run_experiment, waterfalls};
+use tierscope_experiments::{
+    Experiment, Outcome, Progress, RunOptions, choose, run as run_experiment, waterfalls,
+};
 use tierscope_report::render_tree;
 
 use crate::exit::Done;
@@ -60,16 +62,31 @@ fn write_score(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     let difference = score.client_vs_trace_us;
     let mut row = |name: &str, value: String| writeln!(text, "  {name:<26}{value}");
     let share = 100.0 * score.complete_share();
-    row("complete", format!("{} of {} requests ({share:.2} %)", score.complete, score.requests))?;
+    row(
+        "complete",
+        format!(
+            "{} of {} requests ({share:.2} %)",
+            score.complete, score.requests
+        ),
+    )?;
     for (reason, count) in &score.incomplete_by_reason {
         row("", format!("{count} × {reason}"))?;
     }
     row("mis-stitched", score.mis_stitched.to_string())?;
-    row("orphan spans", format!("{} of {}", score.orphan_spans, score.spans))?;
+    row(
+        "orphan spans",
+        format!("{} of {}", score.orphan_spans, score.spans),
+    )?;
     row("lost events", score.lost_events.to_string())?;
-    row("conservation violations", score.conservation_violations.to_string())?;
+    row(
+        "conservation violations",
+        score.conservation_violations.to_string(),
+    )?;
     row("negative durations", score.negative_durations.to_string())?;
-    row("client clock vs trace", format!("p50 {:.1} µs, p99 {:.1} µs", difference.p50, difference.p99))?;
+    row(
+        "client clock vs trace",
+        format!("p50 {:.1} µs, p99 {:.1} µs", difference.p50, difference.p99),
+    )?;
     row("faulty requests", outcome.faulty.len().to_string())
 }
 
@@ -79,7 +96,13 @@ fn write_paths(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     for path in waterfalls(folder) {
         writeln!(text, "  {}", path.display())?;
     }
-    for name in ["score.json", "traces.jsonl", "client.jsonl", "truth.jsonl", "recording.tsrec"] {
+    for name in [
+        "score.json",
+        "traces.jsonl",
+        "client.jsonl",
+        "truth.jsonl",
+        "recording.tsrec",
+    ] {
         writeln!(text, "  {}", folder.path(name).display())?;
     }
     Ok(())

@@ -1,0 +1,124 @@
+//! `tierscope record`: what the kernel sees of some processes, into a file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use tierscope_experiments::Progress;
+use tierscope_stack::{Lab, LabOptions};
+use tierscope_tracer::recorder::{RecordOptions, Recorder};
+use tierscope_tracer::{Keep, Service};
+
+use crate::exit::Done;
+use crate::terminal::print;
+
+/// Record what the kernel sees of the lab, or of the processes given; Ctrl-C closes the file.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file to make.
+    #[arg(long, value_name = "FILE", default_value = "recording.tsrec")]
+    out: PathBuf,
+    /// A process to trace with all it forks, e.g. nginx=1234; the running lab if left out.
+    #[arg(long, value_name = "NAME=PID", value_parser = parse_service)]
+    process: Vec<Service>,
+    /// The lab's private directory, where no process is given.
+    #[arg(long, value_name = "DIR", conflicts_with = "process")]
+    lab: Option<PathBuf>,
+    /// Stop after so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Size of the ring buffer in MiB, a power of two.
+    #[arg(long, value_name = "MIB", default_value_t = 32)]
+    ring: u32,
+    /// Keep captured text as it is: header lines, query strings, SQL literals and bound values.
+    #[arg(long)]
+    keep_text: bool,
+}
+
+fn parse_service(text: &str) -> Result<Service, String> {
+    let (name, pid) = text
+        .split_once('=')
+        .ok_or("expected NAME=PID, e.g. nginx=1234")?;
+    let pid = pid
+        .parse()
+        .map_err(|_| format!("{pid:?} is not a process id"))?;
+    Ok(Service {
+        name: name.to_owned(),
+        pids: vec![pid],
+        binary: None,
+    })
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<Done> {
+    if args.keep_text {
+        eprintln!(
+            "tierscope: --keep-text: the file will hold what users sent and what queries carried"
+        );
+    }
+    ensure!(
+        args.ring.is_power_of_two() && args.ring <= 1024,
+        "--ring {}: expected a power of two up to 1024",
+        args.ring
+    );
+    let stop = stop_signal()?;
+    let services = services(&args)?;
+    let recorder = Recorder::start(RecordOptions {
+        services,
+        ring_bytes: args.ring << 20,
+        keep: Keep {
+            values: args.keep_text,
+            text: args.keep_text,
+        },
+        command_line: std::env::args().collect(),
+        ..RecordOptions::new(&args.out)
+    })?;
+    let step = Progress::on_terminal().step(&format!(
+        "recording to {}, Ctrl-C to stop",
+        args.out.display()
+    ));
+    let begun = Instant::now();
+    let due = |limit: f64| begun.elapsed().as_secs_f64() >= limit;
+    while !stop.load(Ordering::Relaxed) && !recorder.has_failed() && !args.duration.is_some_and(due)
+    {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    step.finish();
+    let closing = recorder.finish()?;
+    print(&format!("{}: {closing}\n", args.out.display()))?;
+    Ok(Done::Well)
+}
+
+fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone()).context("cannot catch signals")?;
+    }
+    Ok(stop)
+}
+
+fn services(args: &Args) -> anyhow::Result<Vec<Service>> {
+    if args.process.is_empty() {
+        let dir = args.lab.clone().unwrap_or_else(LabOptions::default_dir);
+        let lab = Lab::open(&dir).context("no --process given, and no lab to record")?;
+        let service = |p: &tierscope_stack::ProcessRecord| Service {
+            name: p.role.to_string(),
+            pids: vec![p.pid],
+            binary: None,
+        };
+        return Ok(lab.processes().iter().map(service).collect());
+    }
+    let mut services: Vec<Service> = Vec::new();
+    for given in &args.process {
+        match services
+            .iter_mut()
+            .find(|service| service.name == given.name)
+        {
+            Some(service) => service.pids.extend(&given.pids),
+            None => services.push(given.clone()),
+        }
+    }
+    Ok(services)
+}

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use tierscope_assembler::Options;
 use tierscope_experiments::{Assembly, Progress, read_lines};
 use tierscope_interchange::Clock;
 use tierscope_model::Trace;
@@ -106,7 +107,9 @@ fn read(source: &Path) -> anyhow::Result<Vec<Trace>> {
         return Ok(read_lines(&source.join("traces.jsonl"))?);
     }
     match source.extension().and_then(|e| e.to_str()) {
-        Some("tsrec") => Ok(Assembly::read(source, &Progress::on_terminal())?.traces),
+        Some("tsrec") => {
+            Ok(Assembly::read(source, Options::default(), &Progress::on_terminal())?.traces)
+        }
         Some("jsonl") => Ok(read_lines(source)?),
         _ => bail!(
             "{}: expected a run folder, a .jsonl of traces or a .tsrec recording",

@@ -32,11 +32,11 @@ impl Assembly {
     ///
     /// # Errors
     /// The recording cannot be read or is damaged before its end.
-    pub fn read(recording: &Path, progress: &Progress) -> Result<Assembly> {
+    pub fn read(recording: &Path, options: Options, progress: &Progress) -> Result<Assembly> {
         let mut reader = Reader::open(recording)?;
         let header = reader.header().clone();
         let services = header.services.iter().map(|s| s.name.clone()).collect();
-        let mut assembler = Assembler::new(services, header.hostname.clone(), Options::default());
+        let mut assembler = Assembler::new(services, header.hostname.clone(), options);
         let mut truth = Truth::default();
         let (mut traces, mut apart) = (Vec::new(), Vec::new());
         let mut sort = |made: Vec<Assembled>| {
@@ -48,7 +48,7 @@ impl Assembly {
             }
         };
         let step = progress.count("assembling", "events");
-        while let Some(event) = reader.next() {
+        for event in reader.by_ref() {
             let event = event?;
             truth.note(&event);
             assembler.push(event);

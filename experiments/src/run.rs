@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use tierscope_assembler::Options;
 use tierscope_loadgen::Record;
 use tierscope_report::{SvgOptions, render_svg};
 use tierscope_stack::{Lab, LabOptions};
@@ -239,7 +240,7 @@ fn finish(
     closing: Closing,
     versions: BTreeMap<String, String>,
 ) -> Result<Outcome> {
-    let assembly = Assembly::read(&folder.recording(), &options.progress)?;
+    let assembly = Assembly::read(&folder.recording(), Options::default(), &options.progress)?;
     let client: Vec<Record> = read_lines(&folder.client())?;
     let injected = injected(experiment, &client);
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
@@ -277,7 +278,10 @@ fn write_all(
     score: &Score,
 ) -> Result<()> {
     folder.write_lines("traces.jsonl", &assembly.traces)?;
-    folder.write_lines("apart.jsonl", &assembly.apart)?;
+    folder.write_lines(
+        "apart.jsonl",
+        assembly.apart.iter().filter(|t| !t.incomplete.is_empty()),
+    )?;
     folder.write_lines("truth.jsonl", truth)?;
     let text = serde_json::to_string_pretty(score).unwrap_or_default();
     folder.write("score.json", &(text + "\n"))?;

@@ -29,6 +29,13 @@ pub enum Status {
     Error(String),
 }
 
+impl Status {
+    /// Whether nothing is said of it.
+    pub fn is_unset(&self) -> bool {
+        *self == Status::Unset
+    }
+}
+
 /// The process that a span ran in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resource {
@@ -71,7 +78,7 @@ pub struct Span {
     /// End, never before `start`.
     pub end: Timestamp,
     /// How it ended.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Status::is_unset")]
     pub status: Status,
     /// Process it ran in; for spans on the way between two processes, the sender's.
     pub resource: Arc<Resource>,

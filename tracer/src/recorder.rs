@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::{ClockId, clock_gettime};
+use serde::Serialize;
 use thiserror::Error;
 use tierscope_model::{Body, Nanos, Timestamp};
 use tierscope_wire::Keep;
@@ -74,7 +75,7 @@ pub enum RecordError {
 }
 
 /// How a recording closed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Closing {
     /// Records per kind.
     pub records: BTreeMap<String, u64>,
@@ -85,11 +86,11 @@ pub struct Closing {
     /// Size of the file.
     pub bytes: u64,
     /// From the first look to the last.
-    pub duration: Nanos,
+    pub duration_ns: Nanos,
     /// CPU time of the recording thread.
-    pub cpu: Nanos,
+    pub cpu_ns: Nanos,
     /// Largest resident size of this process so far, in bytes.
-    pub peak_rss: u64,
+    pub peak_rss_bytes: u64,
 }
 
 /// A recording under way. Dropped, it stops, and what was flushed stays.
@@ -211,9 +212,9 @@ impl Copier {
             .map(|(kind, n)| ((*kind).to_owned(), *n))
             .collect();
         self.closing.bytes = totals.bytes;
-        self.closing.duration = now().since(begun);
-        self.closing.cpu = clock(ClockId::CLOCK_THREAD_CPUTIME_ID).0;
-        self.closing.peak_rss =
+        self.closing.duration_ns = now().since(begun);
+        self.closing.cpu_ns = clock(ClockId::CLOCK_THREAD_CPUTIME_ID).0;
+        self.closing.peak_rss_bytes =
             getrusage(UsageWho::RUSAGE_SELF).map_or(0, |u| u.max_rss().unsigned_abs() * 1024);
         Ok(self.closing)
     }
@@ -286,7 +287,7 @@ impl Closing {
 impl fmt::Display for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total: u64 = self.records.values().sum();
-        let seconds = self.duration as f64 / 1e9;
+        let seconds = self.duration_ns as f64 / 1e9;
         let kinds: Vec<_> = self
             .records
             .iter()
@@ -308,11 +309,11 @@ impl fmt::Display for Closing {
             lost.join(", ")
         };
         write!(f, "; lost: {lost}; {:.1} MB", self.bytes as f64 / 1e6)?;
-        let cpu = 100.0 * self.cpu as f64 / self.duration.max(1) as f64;
+        let cpu = 100.0 * self.cpu_ns as f64 / self.duration_ns.max(1) as f64;
         write!(
             f,
             "; tracer: {cpu:.1} % of one CPU, {} MB resident at most",
-            self.peak_rss >> 20
+            self.peak_rss_bytes >> 20
         )
     }
 }

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use tierscope_assembler::Options;
 use tierscope_experiments::{Assembly, Progress};
 
 use crate::exit::Done;
@@ -17,6 +18,9 @@ pub struct Args {
     /// Where the traces go; beside the recording, as traces.jsonl, if left out.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// A request whose answer does not come within so many seconds is closed as failed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    response_timeout: f64,
     /// Print the counts as JSON.
     #[arg(long)]
     json: bool,
@@ -24,7 +28,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
-    let assembly = Assembly::read(&args.recording, &Progress::on_terminal())?;
+    let assembly = Assembly::read(&args.recording, options(args)?, &Progress::on_terminal())?;
     let path = args
         .out
         .clone()
@@ -56,4 +60,16 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         ))?;
     }
     Ok(Done::Well)
+}
+
+fn options(args: &Args) -> anyhow::Result<Options> {
+    let seconds = args.response_timeout;
+    ensure!(
+        seconds > 0.0 && seconds < 86_400.0,
+        "--response-timeout {seconds}: expected seconds, above 0 and under a day"
+    );
+    Ok(Options {
+        response_timeout: (seconds * 1e9) as u64,
+        ..Options::default()
+    })
 }

@@ -12,7 +12,7 @@ use tierscope_tracer::recorder::{RecordOptions, Recorder};
 use tierscope_tracer::{Keep, Service};
 
 use crate::exit::Done;
-use crate::terminal::print;
+use crate::terminal::{print, print_json};
 
 /// Record what the kernel sees of the lab, or of the processes given; Ctrl-C closes the file.
 #[derive(clap::Args)]
@@ -35,6 +35,9 @@ pub struct Args {
     /// Keep captured text as it is: header lines, query strings, SQL literals and bound values.
     #[arg(long)]
     keep_text: bool,
+    /// Print the closing counts as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 fn parse_service(text: &str) -> Result<Service, String> {
@@ -87,7 +90,11 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
     }
     step.finish();
     let closing = recorder.finish()?;
-    print(&format!("{}: {closing}\n", args.out.display()))?;
+    if args.json {
+        print_json(&closing)?
+    } else {
+        print(&format!("{}: {closing}\n", args.out.display()))?
+    }
     Ok(Done::Well)
 }
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use tierscope_assembler::Options;
-use tierscope_experiments::{Assembly, Progress, read_lines};
+use tierscope_assembler::{Assembled, Options};
+use tierscope_experiments::{Progress, Truth, assemble, each_line};
 use tierscope_interchange::Clock;
 use tierscope_model::Trace;
 use tierscope_tracer::recording::Reader;
@@ -26,23 +26,42 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The traces that are meant, slowest first; an error where there are none.
+    /// The traces that match, slowest first; an error where none does.
     pub fn traces(&self) -> anyhow::Result<Vec<Trace>> {
         let source = self.source()?;
-        let mut traces = read(&source)?;
-        let found = traces.len();
-        traces.retain(|trace| self.means(trace));
+        let mut found = 0u64;
+        let mut matching: Vec<Trace> = Vec::new();
+        read(&source, &mut |trace: Trace| {
+            found += 1;
+            if self.means(&trace) {
+                self.keep(&mut matching, trace);
+            }
+        })?;
         ensure!(
-            !traces.is_empty(),
-            "{}: none of {found} traces is meant; {}",
+            !matching.is_empty(),
+            "{}: none of {found} traces matches; {}",
             source.display(),
             self.hint()
         );
-        traces.sort_by_key(|t| (std::cmp::Reverse(t.duration()), t.request_id));
-        if self.slowest {
-            traces.truncate(1);
+        matching.sort_by_key(|t| (std::cmp::Reverse(t.duration()), t.request_id));
+        Ok(matching)
+    }
+
+    /// The slowest that matches.
+    pub fn slowest(&self) -> anyhow::Result<Trace> {
+        let one = Selection {
+            slowest: true,
+            ..self.clone()
+        };
+        one.traces()?.into_iter().next().context("no trace")
+    }
+
+    fn keep(&self, matching: &mut Vec<Trace>, trace: Trace) {
+        match matching.first_mut().filter(|_| self.slowest) {
+            Some(slowest) if slowest.duration() < trace.duration() => *slowest = trace,
+            Some(_) => {}
+            None => matching.push(trace),
         }
-        Ok(traces)
     }
 
     /// How the recording's clock stands to the wall clock.
@@ -102,15 +121,27 @@ fn newest_run() -> anyhow::Result<PathBuf> {
     )
 }
 
-fn read(source: &Path) -> anyhow::Result<Vec<Trace>> {
+fn read(source: &Path, sink: &mut dyn FnMut(Trace)) -> anyhow::Result<()> {
     if source.is_dir() {
-        return Ok(read_lines(&source.join("traces.jsonl"))?);
+        return Ok(each_line(&source.join("traces.jsonl"), sink)?);
     }
     match source.extension().and_then(|e| e.to_str()) {
+        Some("jsonl") => Ok(each_line(source, sink)?),
         Some("tsrec") => {
-            Ok(Assembly::read(source, Options::default(), &Progress::on_terminal())?.traces)
+            let mut requests = |made, _: &Truth| {
+                if let Assembled::Request(trace) = made {
+                    sink(trace);
+                }
+                Ok(())
+            };
+            assemble(
+                source,
+                Options::default(),
+                &Progress::on_terminal(),
+                &mut requests,
+            )?;
+            Ok(())
         }
-        Some("jsonl") => Ok(read_lines(source)?),
         _ => bail!(
             "{}: expected a run folder, a .jsonl of traces or a .tsrec recording",
             source.display()

@@ -30,6 +30,10 @@ pub enum Error {
     Record(#[from] tierscope_tracer::recorder::RecordError),
     #[error("the load generator {what}: see {log}")]
     Load { what: String, log: PathBuf },
+    #[error(
+        "the app does not understand the fault {header:?}: it knows db_ms=N, handler_ms=N, cpu_ms=N, file_ms=N, n_plus_one, cache_bypass and panic, comma-separated"
+    )]
+    FaultRefused { header: String },
     #[error("the lab took no request: no trace was assembled from {recording}; see {logs}")]
     NoTraces { recording: PathBuf, logs: PathBuf },
     #[error(transparent)]

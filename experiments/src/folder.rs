@@ -68,25 +68,20 @@ impl Folder {
         self.path("client.jsonl")
     }
 
-    /// The traces, one a line.
-    pub fn traces(&self) -> PathBuf {
-        self.path("traces.jsonl")
-    }
-
     /// Writes text into a new file that only its owner reads.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.path(name);
-        let mut file = create(&path)?;
+        let mut file = BufWriter::new(private_file(&path)?);
         file.write_all(text.as_bytes())
             .and_then(|()| file.flush())
             .map_err(Error::write(&path))?;
         Ok(path)
     }
 
-    /// Writes one JSON value a line.
+    /// Writes one JSON value a line, as [`write_lines`].
     ///
     /// # Errors
     /// The file cannot be written.
@@ -94,25 +89,30 @@ impl Folder {
         &self,
         name: &str,
         lines: impl IntoIterator<Item = T>,
-    ) -> Result<PathBuf> {
-        let path = self.path(name);
-        let mut file = create(&path)?;
-        for line in lines {
-            serde_json::to_writer(&mut file, &line).map_err(|e| Error::write(&path)(e.into()))?;
-            file.write_all(b"\n").map_err(Error::write(&path))?;
-        }
-        file.flush().map_err(Error::write(&path))?;
-        Ok(path)
+    ) -> Result<()> {
+        write_lines(&self.path(name), lines)
     }
 }
 
-/// Reads a file of one JSON value a line.
+/// Writes one JSON value a line into a new file that only its owner reads.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_lines<T: Serialize>(path: &Path, lines: impl IntoIterator<Item = T>) -> Result<()> {
+    let mut file = BufWriter::new(private_file(path)?);
+    for line in lines {
+        serde_json::to_writer(&mut file, &line).map_err(|e| Error::write(path)(e.into()))?;
+        file.write_all(b"\n").map_err(Error::write(path))?;
+    }
+    file.flush().map_err(Error::write(path))
+}
+
+/// Reads a file of one JSON value a line and hands over each.
 ///
 /// # Errors
 /// The file cannot be read, or a line is not what it should be (with its number).
-pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+pub fn each_line<T: DeserializeOwned>(path: &Path, sink: &mut dyn FnMut(T)) -> Result<()> {
     let file = fs::File::open(path).map_err(Error::read(path))?;
-    let mut values = Vec::new();
     for (at, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(Error::read(path))?;
         let value = serde_json::from_str(&line).map_err(|source| Error::Line {
@@ -120,19 +120,33 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
             line: at + 1,
             source,
         })?;
-        values.push(value);
+        sink(value);
     }
+    Ok(())
+}
+
+/// Reads a file of one JSON value a line.
+///
+/// # Errors
+/// As [`each_line`].
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    each_line(path, &mut |value| values.push(value))?;
     Ok(values)
 }
 
-fn create(path: &Path) -> Result<BufWriter<fs::File>> {
+/// Makes (or empties) a file that only its owner reads.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn private_file(path: &Path) -> Result<fs::File> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(path);
-    Ok(BufWriter::new(file.map_err(Error::write(path))?))
+    file.map_err(Error::write(path))
 }
 
 /// `2026-11-20T14-05-09Z`: sorts by time and needs no quoting.

@@ -2,25 +2,26 @@
 //! result against what is known from outside.
 
 mod assembly;
-mod choose;
 mod error;
 mod folder;
+mod load;
 mod progress;
 mod quantile;
 mod run;
 mod score;
 mod spec;
 mod stitch;
+mod trace_log;
 mod truth;
 
-pub use assembly::{Assembly, is_health};
-pub use choose::{Pair, choose};
+pub use assembly::{Ending, assemble, is_health};
 pub use error::{Error, Result};
-pub use folder::{Folder, read_lines};
+pub use folder::{Folder, each_line, private_file, read_lines};
 pub use progress::{Progress, Step};
 pub use quantile::Quantiles;
 pub use run::{Outcome, RunOptions, run, waterfalls};
-pub use score::{Evidence, Score};
+pub use score::{Score, Scorer};
 pub use spec::{Experiment, Fault, Load};
 pub use stitch::{Truth, Verdicts};
+pub use trace_log::{Pair, TraceLog};
 pub use truth::{Injected, injected};

@@ -2,26 +2,28 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use tierscope_assembler::Options;
+use tierscope_assembler::{Assembled, Options};
 use tierscope_loadgen::Record;
+use tierscope_model::RequestId;
 use tierscope_report::{SvgOptions, render_svg};
 use tierscope_stack::{Lab, LabOptions};
-use tierscope_tracer::recorder::{Closing, RecordOptions, Recorder};
-use tierscope_tracer::{Keep, Service};
+use tierscope_tracer::recorder::{Closing, RecordError, RecordOptions, Recorder};
+use tierscope_tracer::{Keep, Service, Tracer, TracerOptions};
 
-use crate::assembly::Assembly;
-use crate::choose::choose;
+use crate::assembly::assemble;
 use crate::error::{Error, Result};
-use crate::folder::{Folder, read_lines};
+use crate::folder::{Folder, private_file, read_lines};
+use crate::load::LoadProcess;
 use crate::progress::Progress;
-use crate::score::{Evidence, Score};
+use crate::score::{Score, Scorer};
 use crate::spec::Experiment;
-use crate::truth::injected;
+use crate::stitch::Truth;
+use crate::trace_log::{Pair, TraceLog};
+use crate::truth::{injected, refused};
 
 /// After the load's last answer, what is still on its way to the ring buffer comes in.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -44,12 +46,12 @@ pub struct RunOptions {
 pub struct Outcome {
     /// Where everything is.
     pub folder: Folder,
-    /// What was recorded and assembled.
-    pub assembly: Assembly,
+    /// The two traces to show.
+    pub pair: Pair,
     /// How good it is.
     pub score: Score,
-    /// Requests with an injected fault.
-    pub faulty: HashSet<tierscope_model::RequestId>,
+    /// How many requests had an injected fault.
+    pub faulty: usize,
     /// How the recording closed.
     pub closing: Closing,
 }
@@ -59,20 +61,31 @@ pub struct Outcome {
 /// # Errors
 /// Whatever kept it from being run; the lab is taken down in any case.
 pub fn run(experiment: &Experiment, options: &RunOptions) -> Result<Outcome> {
+    check_host()?;
+    let step = options.progress.step("starting the lab");
+    let lab = Lab::up(lab_options())?;
+    step.finish();
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
     let folder = Folder::create(&options.runs, now, &experiment.name)?;
-    let step = options.progress.step("starting the lab");
-    let lab = Lab::up(lab_options())?;
-    step.finish();
     let recorded = record(experiment, options, &folder, &lab);
     keep_logs(&lab, &folder)?;
     let versions = versions(&lab);
     lab.down()?;
     let closing = recorded?;
     finish(experiment, options, folder, closing, versions)
+}
+
+/// A host that cannot trace says so before anything is started.
+fn check_host() -> Result<()> {
+    let nothing = TracerOptions {
+        ring_bytes: 4096,
+        ..TracerOptions::default()
+    };
+    Tracer::start(nothing).map_err(RecordError::from)?;
+    Ok(())
 }
 
 fn lab_options() -> LabOptions {
@@ -92,21 +105,13 @@ fn record(
     folder: &Folder,
     lab: &Lab,
 ) -> Result<Closing> {
-    let mut load = start_load(experiment, options, folder, lab)?;
+    let mut load = LoadProcess::start(experiment, &options.program, folder, lab.nginx_addr()?)?;
     let mut services: Vec<Service> = lab
         .processes()
         .iter()
-        .map(|p| Service {
-            name: p.role.to_string(),
-            pids: vec![p.pid],
-            binary: None,
-        })
+        .map(|p| service(p.role.to_string(), p.pid))
         .collect();
-    services.push(Service {
-        name: "loadgen".to_owned(),
-        pids: vec![load.id()],
-        binary: None,
-    });
+    services.push(service("loadgen".to_owned(), load.pid()));
     let recorder = Recorder::start(RecordOptions {
         services,
         command_line: options.command_line.clone(),
@@ -118,17 +123,20 @@ fn record(
         settings: settings(experiment),
         ..RecordOptions::new(folder.recording())
     });
-    let recorder = match recorder {
-        Ok(recorder) => recorder,
-        Err(error) => {
-            end(&mut load);
-            return Err(error.into());
-        }
-    };
-    let loaded = let_go(&mut load, folder);
+    // A load generator that is gone is why it could not be traced.
+    let recorder = recorder.map_err(|error| load.early_end().unwrap_or(error.into()))?;
+    let loaded = load.run();
     std::thread::sleep(SETTLE);
     let closing = recorder.finish()?;
     loaded.map(|()| closing)
+}
+
+fn service(name: String, pid: u32) -> Service {
+    Service {
+        name,
+        pids: vec![pid],
+        binary: None,
+    }
 }
 
 fn settings(experiment: &Experiment) -> BTreeMap<String, String> {
@@ -149,66 +157,6 @@ fn settings(experiment: &Experiment) -> BTreeMap<String, String> {
     ])
 }
 
-/// Starts the load generator, which waits to be traced before it connects.
-fn start_load(
-    experiment: &Experiment,
-    options: &RunOptions,
-    folder: &Folder,
-    lab: &Lab,
-) -> Result<Child> {
-    let log = folder.path("logs/load.json");
-    let summary = File::create(&log).map_err(Error::write(&log))?;
-    let load = &experiment.load;
-    let mut command = Command::new(&options.program);
-    command.args(["load", "--hold", "--json"]);
-    command.arg("--target").arg(lab.nginx_addr()?.to_string());
-    command.arg("--rate").arg(load.rate.to_string());
-    command.arg("--duration").arg(load.duration_s.to_string());
-    command
-        .arg("--connections")
-        .arg(load.connections.to_string());
-    command.arg("--seed").arg(load.seed.to_string());
-    command.arg("--records").arg(folder.client());
-    for fault in &experiment.fault {
-        command.arg("--fault").arg(format!(
-            "{}:{}:{}",
-            fault.endpoint, fault.share, fault.header
-        ));
-    }
-    command.stdin(Stdio::piped()).stdout(summary);
-    command.spawn().map_err(|source| Error::Load {
-        what: format!("could not be started: {source}"),
-        log,
-    })
-}
-
-fn let_go(load: &mut Child, folder: &Folder) -> Result<()> {
-    let log = folder.path("logs/load.json");
-    let failed = |what: String| Error::Load {
-        what,
-        log: log.clone(),
-    };
-    let go = load.stdin.take().map(|mut stdin| stdin.write_all(b"go\n"));
-    if let Some(Err(error)) = go {
-        end(load);
-        return Err(failed(format!("ended before it began: {error}")));
-    }
-    let status = load
-        .wait()
-        .map_err(|error| failed(format!("was lost: {error}")))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(failed(format!("ended with {status}")))
-    }
-}
-
-fn end(child: &mut Child) {
-    // It may have ended by itself: both then fail, rightly.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
 fn keep_logs(lab: &Lab, folder: &Folder) -> Result<()> {
     let logs = lab.logs();
     for entry in std::fs::read_dir(&logs)
@@ -216,7 +164,8 @@ fn keep_logs(lab: &Lab, folder: &Folder) -> Result<()> {
         .flatten()
     {
         let to = folder.path("logs").join(entry.file_name());
-        std::fs::copy(entry.path(), &to).map_err(Error::write(&to))?;
+        let mut from = File::open(entry.path()).map_err(Error::read(entry.path()))?;
+        io::copy(&mut from, &mut private_file(&to)?).map_err(Error::write(&to))?;
     }
     Ok(())
 }
@@ -240,69 +189,64 @@ fn finish(
     closing: Closing,
     versions: BTreeMap<String, String>,
 ) -> Result<Outcome> {
-    let assembly = Assembly::read(&folder.recording(), Options::default(), &options.progress)?;
     let client: Vec<Record> = read_lines(&folder.client())?;
+    if let Some(header) = refused(&client) {
+        return Err(Error::FaultRefused {
+            header: header.to_owned(),
+        });
+    }
     let injected = injected(experiment, &client);
+    folder.write_lines("truth.jsonl", &injected)?;
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
-    let mut score = Score::of(&Evidence {
-        client: &client,
-        traces: &assembly.traces,
-        apart: &assembly.apart,
-        truth: &assembly.truth,
-        counts: &assembly.counts,
-    });
+    let (pair, mut score) = assemble_and_score(&folder, &client, &faulty, &options.progress)?;
     score.versions = versions;
     score.settings = serde_json::to_value(experiment).unwrap_or_default();
     score.events_filtered = closing.filtered.clone();
-    write_all(&folder, &assembly, &injected, &score)?;
-    write_waterfalls(&folder, &assembly, &faulty)?;
-    if assembly.traces.is_empty() {
+    let text = serde_json::to_string_pretty(&score).unwrap_or_default();
+    folder.write("score.json", &(text + "\n"))?;
+    let Some(pair) = pair else {
         return Err(Error::NoTraces {
             recording: folder.recording(),
             logs: folder.path("logs"),
         });
+    };
+    for (name, trace) in [("typical", &pair.typical), ("slow", &pair.slow)] {
+        let picture = render_svg(trace, &SvgOptions::default());
+        folder.write(&format!("waterfalls/{name}.svg"), &picture)?;
     }
     Ok(Outcome {
         folder,
-        assembly,
+        pair,
         score,
-        faulty,
+        faulty: faulty.len(),
         closing,
     })
 }
 
-fn write_all(
+fn assemble_and_score(
     folder: &Folder,
-    assembly: &Assembly,
-    truth: &[crate::truth::Injected],
-    score: &Score,
-) -> Result<()> {
-    folder.write_lines("traces.jsonl", &assembly.traces)?;
-    folder.write_lines(
-        "apart.jsonl",
-        assembly.apart.iter().filter(|t| !t.incomplete.is_empty()),
-    )?;
-    folder.write_lines("truth.jsonl", truth)?;
-    let text = serde_json::to_string_pretty(score).unwrap_or_default();
-    folder.write("score.json", &(text + "\n"))?;
-    Ok(())
-}
-
-fn write_waterfalls(
-    folder: &Folder,
-    assembly: &Assembly,
-    faulty: &HashSet<tierscope_model::RequestId>,
-) -> Result<()> {
-    let Some(pair) = choose(&assembly.traces, faulty) else {
-        return Ok(());
+    client: &[Record],
+    faulty: &HashSet<RequestId>,
+    progress: &Progress,
+) -> Result<(Option<Pair>, Score)> {
+    let mut scorer = Scorer::new(client);
+    let mut log = TraceLog::create(folder.path("traces.jsonl"))?;
+    let mut apart = TraceLog::create(folder.path("apart.jsonl"))?;
+    let mut sink = |made, truth: &Truth| match made {
+        Assembled::Request(trace) => {
+            scorer.trace(&trace, truth);
+            log.add(&trace)
+        }
+        // Upkeep is counted; one ping per request would double the folder.
+        Assembled::Apart(trace) if trace.incomplete.is_empty() => Ok(()),
+        Assembled::Apart(trace) => {
+            scorer.trace(&trace, truth);
+            apart.add(&trace)
+        }
     };
-    for (name, trace) in [("typical", pair.typical), ("slow", pair.slow)] {
-        folder.write(
-            &format!("waterfalls/{name}.svg"),
-            &render_svg(trace, &SvgOptions::default()),
-        )?;
-    }
-    Ok(())
+    let ending = assemble(&folder.recording(), Options::default(), progress, &mut sink)?;
+    apart.finish(faulty)?;
+    Ok((log.finish(faulty)?, scorer.finish(&ending.counts)))
 }
 
 /// The waterfalls that a run wrote.

@@ -47,74 +47,99 @@ pub struct Score {
     pub settings: serde_json::Value,
 }
 
-/// What a score is made from.
-pub struct Evidence<'a> {
-    /// What the load generator saw.
-    pub client: &'a [Record],
-    /// The traces of requests.
-    pub traces: &'a [Trace],
-    /// What belongs to no request.
-    pub apart: &'a [Trace],
-    /// Bound request ids.
-    pub truth: &'a Truth,
-    /// The assembler's counts.
-    pub counts: &'a Counts,
+/// Judges traces as they come and makes the score at the end.
+#[derive(Debug)]
+pub struct Scorer<'a> {
+    client: &'a [Record],
+    by_id: HashMap<RequestId, &'a Record>,
+    /// Requests that have a trace, with the first reason why it is not complete.
+    seen: HashMap<RequestId, Option<String>>,
+    requests: Verdicts,
+    queries: Verdicts,
+    messages: u64,
+    differences: Vec<u64>,
 }
 
-impl Score {
-    /// Scores a run; versions, settings and filtered events are the caller's to fill in.
-    pub fn of(evidence: &Evidence<'_>) -> Score {
-        let Evidence {
-            client,
-            traces,
-            apart,
-            truth,
-            counts,
-        } = evidence;
-        let by_id: HashMap<RequestId, &Trace> = traces
+impl<'a> Scorer<'a> {
+    /// Holds traces against what the load generator saw.
+    pub fn new(client: &'a [Record]) -> Scorer<'a> {
+        let with_id = client
             .iter()
-            .filter_map(|t| Some((t.request_id?, t)))
-            .collect();
+            .filter_map(|record| Some((id_of(record)?, record)));
+        Scorer {
+            client,
+            by_id: with_id.collect(),
+            seen: HashMap::new(),
+            requests: Verdicts::default(),
+            queries: Verdicts::default(),
+            messages: 0,
+            differences: Vec::new(),
+        }
+    }
+
+    /// Judges one trace: a request's, or what belongs to none.
+    pub fn trace(&mut self, trace: &Trace, truth: &Truth) {
+        truth.judge(trace, &mut self.queries);
+        let Some(id) = trace.request_id else { return };
+        let Some(record) = self.by_id.get(&id) else {
+            return;
+        };
+        self.seen.insert(id, incomplete(record, trace));
+        self.messages += trace.root().map_or(0, messages_of);
+        self.differences.extend(difference(record, trace));
+        judge_request(record, trace, &mut self.requests);
+    }
+
+    /// The score; versions, settings and filtered events are the caller's to fill in.
+    pub fn finish(self, counts: &Counts) -> Score {
         let mut score = Score {
-            requests: client.len() as u64,
+            requests: self.client.len() as u64,
             orphan_spans: counts.orphan_spans,
             spans: counts.spans,
             lost_events: counts.lost_events,
             conservation_violations: counts.conservation_violations,
             negative_durations: counts.negative_durations,
-            health_requests: client.iter().filter(|r| &*r.endpoint == "health").count() as u64,
+            health_requests: self
+                .client
+                .iter()
+                .filter(|r| &*r.endpoint == "health")
+                .count() as u64,
+            mis_stitched: self.requests.mis_stitched + self.queries.mis_stitched,
+            edges: BTreeMap::from([
+                ("request".to_owned(), self.requests),
+                ("query".to_owned(), self.queries),
+            ]),
             ..Score::default()
         };
-        let mut differences = Vec::new();
-        let mut requests = Verdicts::default();
-        let mut messages = 0u64;
-        for record in *client {
-            let trace = id_of(record).and_then(|id| by_id.get(&id).copied());
-            match incomplete(record, trace) {
+        for record in self.client {
+            match self.reason(record) {
                 None => score.complete += 1,
                 Some(reason) => *score.incomplete_by_reason.entry(reason).or_default() += 1,
             }
-            let Some(trace) = trace else { continue };
-            messages += trace.root().map_or(0, messages_of);
-            differences.extend(difference(record, trace));
-            judge_request(record, trace, &mut requests);
         }
-        let queries = truth.judge(traces.iter().chain(apart.iter()));
-        score.mis_stitched = requests.mis_stitched + queries.mis_stitched;
-        score.edges = BTreeMap::from([
-            ("request".to_owned(), requests),
-            ("query".to_owned(), queries),
-        ]);
-        score.client_vs_trace_us = Quantiles::of_ns(differences);
-        let answered = client.iter().filter(|r| r.status.is_some()).count() as u64;
-        score.http_parse_success = if answered == 0 {
-            0.0
-        } else {
-            messages as f64 / (2 * answered) as f64
-        };
+        let answered = self.client.iter().filter(|r| r.status.is_some()).count() as u64;
+        if answered > 0 {
+            score.http_parse_success = self.messages as f64 / (2 * answered) as f64;
+        }
+        score.client_vs_trace_us = Quantiles::of_ns(self.differences);
         score
     }
 
+    /// Why a request does not count as complete; none where it does.
+    fn reason(&self, record: &Record) -> Option<String> {
+        if record.status.is_none() {
+            let error = record.error.map_or("unknown", |e| e.name());
+            return Some(format!("client error: {error}"));
+        }
+        let Some(id) = id_of(record) else {
+            return Some("the answer carried no id".to_owned());
+        };
+        let verdict = self.seen.get(&id).cloned();
+        verdict.unwrap_or_else(|| Some("no trace".to_owned()))
+    }
+}
+
+impl Score {
     /// Share of the requests that are complete.
     pub fn complete_share(&self) -> f64 {
         self.complete as f64 / self.requests.max(1) as f64
@@ -126,17 +151,7 @@ fn id_of(record: &Record) -> Option<RequestId> {
 }
 
 /// Why a request's trace is not complete; none where it is.
-fn incomplete(record: &Record, trace: Option<&Trace>) -> Option<String> {
-    if record.status.is_none() {
-        let error = record.error.map_or("unknown", |e| e.name());
-        return Some(format!("client error: {error}"));
-    }
-    if record.id.is_none() {
-        return Some("the answer carried no id".to_owned());
-    }
-    let Some(trace) = trace else {
-        return Some("no trace".to_owned());
-    };
+fn incomplete(record: &Record, trace: &Trace) -> Option<String> {
     if let Some(reason) = trace.incomplete.first() {
         return Some(format!("marked {reason:?}"));
     }

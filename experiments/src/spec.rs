@@ -1,8 +1,9 @@
 //! One experiment as its TOML file says it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use tierscope_loadgen::Mix;
 
 use crate::error::{Error, Result};
 
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// Short name, part of the run folder's name: letters, digits and `-`.
+    #[serde(deserialize_with = "plain_name")]
     pub name: String,
     /// What it shows, one sentence.
     pub title: String,
@@ -26,10 +28,13 @@ pub struct Experiment {
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// Requests per second.
+    #[serde(deserialize_with = "rate")]
     pub rate: f64,
-    /// Length in seconds.
+    /// Length in seconds, a day at most.
+    #[serde(deserialize_with = "duration_s")]
     pub duration_s: f64,
     /// Keep-alive connections.
+    #[serde(deserialize_with = "connections")]
     pub connections: usize,
     /// Same seed, same requests.
     pub seed: u64,
@@ -40,10 +45,13 @@ pub struct Load {
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Endpoint of the mix.
+    #[serde(deserialize_with = "endpoint")]
     pub endpoint: String,
     /// Share of its requests, 0 to 1, chosen by the seed.
+    #[serde(deserialize_with = "share")]
     pub share: f64,
     /// The header's value, e.g. `db_ms=200`.
+    #[serde(deserialize_with = "header")]
     pub header: String,
     /// Where the time goes, e.g. `app → postgres`.
     pub hop: String,
@@ -55,29 +63,71 @@ impl Experiment {
     /// Reads an experiment's file.
     ///
     /// # Errors
-    /// The file cannot be read, is not this TOML (with line and field), or its name cannot be part
-    /// of a folder's name.
+    /// The file cannot be read or is not this TOML: with the line and the field.
     pub fn read(path: &Path) -> Result<Experiment> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+        let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
+        toml::from_str(&text).map_err(|source| Error::Spec {
             path: path.into(),
-            source,
-        })?;
-        let experiment: Experiment = toml::from_str(&text).map_err(|source| Error::Spec {
-            path: path.into(),
-            reason: source.to_string(),
-        })?;
-        experiment.check(path.into())?;
-        Ok(experiment)
+            reason: source.to_string().trim_end().to_owned(),
+        })
     }
+}
 
-    fn check(&self, path: PathBuf) -> Result<()> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        if self.name.is_empty() || !self.name.chars().all(plain) {
-            let reason = format!("name {:?}: expected letters, digits and `-`", self.name);
-            return Err(Error::Spec { path, reason });
-        }
-        Ok(())
+/// The value, if it is fit; else an error that TOML completes with line and field.
+fn fit<'de, T, D>(
+    input: D,
+    fit: impl Fn(&T) -> bool,
+    expected: &str,
+) -> std::result::Result<T, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let value = T::deserialize(input)?;
+    if fit(&value) {
+        return Ok(value);
     }
+    Err(D::Error::custom(format!("expected {expected}")))
+}
+
+type Field<'de, T, D> = std::result::Result<T, <D as Deserializer<'de>>::Error>;
+
+fn plain_name<'de, D: Deserializer<'de>>(input: D) -> Field<'de, String, D> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_name = |name: &String| !name.is_empty() && name.chars().all(plain);
+    fit(input, is_name, "letters, digits and `-`")
+}
+
+fn rate<'de, D: Deserializer<'de>>(input: D) -> Field<'de, f64, D> {
+    let possible = |rate: &f64| *rate > 0.0 && *rate <= 1e9;
+    fit(input, possible, "requests per second, above 0")
+}
+
+fn duration_s<'de, D: Deserializer<'de>>(input: D) -> Field<'de, f64, D> {
+    let possible = |seconds: &f64| *seconds > 0.0 && *seconds <= 86_400.0;
+    fit(input, possible, "seconds, above 0 and at most a day")
+}
+
+fn connections<'de, D: Deserializer<'de>>(input: D) -> Field<'de, usize, D> {
+    fit(input, |n| (1..=65_535).contains(n), "1 to 65535")
+}
+
+fn endpoint<'de, D: Deserializer<'de>>(input: D) -> Field<'de, String, D> {
+    let mix = Mix::default();
+    let names: Vec<_> = mix.names().map(|name| &**name).collect();
+    let known = |name: &String| names.contains(&name.as_str());
+    fit(input, known, &format!("one of {}", names.join(", ")))
+}
+
+fn share<'de, D: Deserializer<'de>>(input: D) -> Field<'de, f64, D> {
+    fit(input, |share| (0.0..=1.0).contains(share), "0 to 1")
+}
+
+fn header<'de, D: Deserializer<'de>>(input: D) -> Field<'de, String, D> {
+    let printable = |value: &String| {
+        !value.is_empty() && value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+    };
+    fit(input, printable, "printable ASCII")
 }
 
 #[cfg(test)]
@@ -100,11 +150,37 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_named_with_its_line() {
+    fn what_is_wrong_is_named_with_its_line() {
+        let sound = "name = 'x'\ntitle = 'x'\n[load]\nrate = 10\nduration_s = 1\nconnections = 1\nseed = 1\n\
+                     [[fault]]\nendpoint = 'search'\nshare = 0.5\nheader = 'db_ms=1'\nhop = 'app'\n";
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("x.toml");
-        std::fs::write(&path, "name = 'x'\ntitle = 'x'\nlod = 1\n").expect("written");
-        let error = Experiment::read(&path).expect_err("refused").to_string();
-        assert!(error.contains("lod") && error.contains("line 3"), "{error}");
+        let mut read = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            Experiment::read(&path)
+        };
+        read(sound).expect("sound");
+        for (field, wrong, line) in [
+            ("name = 'x'", "name = '../x'", 1),
+            ("title = 'x'", "titel = 'x'", 2),
+            ("rate = 10", "rate = -10", 4),
+            ("rate = 10", "rate = nan", 4),
+            ("rate = 10", "rate = 'fast'", 4),
+            ("duration_s = 1", "duration_s = 1e300", 5),
+            ("connections = 1", "connections = 0", 6),
+            ("'search'", "'serach'", 9),
+            ("share = 0.5", "share = 2", 10),
+            ("'db_ms=1'", "\"db_ms=1\\r\\nHost: x\"", 11),
+        ] {
+            let error = read(&sound.replace(field, wrong))
+                .expect_err(wrong)
+                .to_string();
+            let name = wrong.split(' ').next().unwrap_or_default();
+            let place = format!("line {line},");
+            assert!(
+                error.contains(&place) && error.contains(name),
+                "{wrong}: {error}"
+            );
+        }
     }
 }

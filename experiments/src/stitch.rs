@@ -55,25 +55,11 @@ impl Truth {
         }
     }
 
-    /// How many statements carried an id.
-    pub fn len(&self) -> usize {
-        self.bound.values().map(BTreeMap::len).sum()
-    }
-
-    /// Whether none did: the lab was not in truth mode.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Judges every database exchange of the traces.
-    pub fn judge<'a>(&self, traces: impl Iterator<Item = &'a Trace>) -> Verdicts {
-        let mut verdicts = Verdicts::default();
-        for trace in traces {
-            for span in trace.spans.iter().filter(|s| is_exchange(s)) {
-                self.judge_span(trace, span, &mut verdicts);
-            }
+    /// Judges every database exchange of a trace.
+    pub fn judge(&self, trace: &Trace, verdicts: &mut Verdicts) {
+        for span in trace.spans.iter().filter(|s| is_exchange(s)) {
+            self.judge_span(trace, span, verdicts);
         }
-        verdicts
     }
 
     fn judge_span(&self, trace: &Trace, span: &Span, verdicts: &mut Verdicts) {
@@ -189,7 +175,11 @@ mod tests {
         let wrong = RequestId(right.0 + 1);
         let mut truth = Truth::default();
         truth.note(&bind(ID, 100));
-        let judge = |id, sql, start| truth.judge([trace(id, sql, start)].iter());
+        let judge = |id, sql, start| {
+            let mut verdicts = Verdicts::default();
+            truth.judge(&trace(id, sql, start), &mut verdicts);
+            verdicts
+        };
         assert_eq!(judge(right, "SELECT x", 100).correct, 1);
         assert_eq!(judge(wrong, "SELECT x", 100).mis_stitched, 1);
         assert_eq!(judge(right, "BEGIN", 50).correct, 1);

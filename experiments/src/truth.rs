@@ -40,3 +40,9 @@ fn of(experiment: &Experiment, record: &Record) -> Option<Injected> {
         magnitude_ns: fault.magnitude_ns,
     })
 }
+
+/// A fault that the app did not understand (its answer is 400), if there is one.
+pub fn refused(client: &[Record]) -> Option<&str> {
+    let refused = |record: &&Record| record.fault.is_some() && record.status == Some(400);
+    client.iter().find(refused)?.fault.as_deref()
+}

@@ -1,11 +1,11 @@
 //! `tierscope assemble`: a recording becomes traces.
 
-use std::io::Write;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
-use tierscope_assembler::Options;
-use tierscope_experiments::{Assembly, Progress};
+use anyhow::ensure;
+use tierscope_assembler::{Assembled, Options};
+use tierscope_experiments::{Progress, TraceLog, Truth, assemble};
 
 use crate::exit::Done;
 use crate::terminal::{print, print_json};
@@ -28,27 +28,33 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
-    let assembly = Assembly::read(&args.recording, options(args)?, &Progress::on_terminal())?;
     let path = args
         .out
         .clone()
         .unwrap_or_else(|| args.recording.with_file_name("traces.jsonl"));
-    let file =
-        std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    let mut file = std::io::BufWriter::new(file);
-    for trace in &assembly.traces {
-        serde_json::to_writer(&mut file, trace)?;
-        file.write_all(b"\n")?;
+    let options = options(args)?;
+    let mut log = TraceLog::create(path.clone())?;
+    let mut sink = |made, _: &Truth| match made {
+        Assembled::Request(trace) => log.add(&trace),
+        Assembled::Apart(_) => Ok(()),
+    };
+    let ending = assemble(
+        &args.recording,
+        options,
+        &Progress::on_terminal(),
+        &mut sink,
+    )?;
+    log.finish(&HashSet::new())?;
+    if let Some(torn) = ending.torn {
+        eprintln!(
+            "tierscope: the recording's end is torn at byte {}: {} bytes skipped",
+            torn.offset, torn.bytes
+        );
     }
-    file.flush()
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    if let Some((offset, bytes)) = assembly.torn {
-        eprintln!("tierscope: the recording's end is torn at byte {offset}: {bytes} bytes skipped");
-    }
+    let counts = &ending.counts;
     if args.json {
-        print_json(&assembly.counts)?;
+        print_json(counts)?;
     } else {
-        let counts = &assembly.counts;
         print(&format!(
             "{}: {} traces, {} spans, {} orphans, {} lost events, from {} events\n",
             path.display(),

@@ -67,22 +67,29 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     if args.json {
         print_json(&rows)?;
     } else {
-        print(&table(&report.kernel_release, &rows)?)?;
+        print(&table(&rows)?)?;
     }
     let able = rows.iter().all(|row| row.ok || !row.required);
     Ok(if able { Done::Well } else { Done::Unable })
 }
 
 fn host_rows(report: &HostReport) -> Vec<Row> {
-    let checks = report.checks.iter().map(|check| {
+    let mut rows = vec![Row::new(
+        "kernel",
+        true,
+        Ok(report.kernel_release.clone()),
+        "",
+    )];
+    rows.extend(report.checks.iter().map(|check| {
         let found = if check.ok {
             Ok(check.detail.clone())
         } else {
             Err(check.detail.clone())
         };
         Row::new(check.what, check.required, found, check.remedy)
-    });
-    checks.chain(report.hooks.iter().map(hook_row)).collect()
+    }));
+    rows.extend(report.hooks.iter().map(hook_row));
+    rows
 }
 
 fn hook_row(hook: &HookCheck) -> Row {
@@ -148,21 +155,18 @@ fn lab_rows(can_trace: bool) -> Vec<Row> {
                 "lab",
                 true,
                 Err(error.to_string()),
-                "run `make demo` once: it installs what is missing",
+                "cure that; `make demo` installs what is missing",
             )];
         }
     };
-    let versions: Vec<_> = lab
+    let mut rows: Vec<_> = lab
         .processes()
         .iter()
-        .map(|p| format!("{} {}", p.role, p.version))
+        .map(|p| {
+            let found = Ok(format!("{}, serves on {}", p.version, p.listen));
+            Row::new(format!("lab: {}", p.role), true, found, "")
+        })
         .collect();
-    let mut rows = vec![Row::new(
-        "lab",
-        true,
-        Ok(format!("starts: {}", versions.join(", "))),
-        "",
-    )];
     if can_trace {
         rows.extend([Role::App, Role::Postgres].map(|role| usdt_row(&lab, role)));
     }
@@ -178,7 +182,7 @@ fn lab_rows(can_trace: bool) -> Vec<Row> {
 }
 
 fn usdt_row(lab: &Lab, role: Role) -> Row {
-    let what = format!("USDT of {role}");
+    let what = format!("USDT: {role}");
     let remedy = "link the app with -z separate-loadable-segments (see .cargo/config.toml); install Debian's postgresql";
     let found = fired(lab, role).and_then(|fired| {
         let silent: Vec<_> = fired
@@ -186,13 +190,13 @@ fn usdt_row(lab: &Lab, role: Role) -> Row {
             .filter(|(_, fired)| !fired)
             .map(|(name, _)| name.as_str())
             .collect();
-        let summary = format!(
-            "{} of {} probes fired",
-            fired.len() - silent.len(),
-            fired.len()
-        );
+        let firing = fired.len() - silent.len();
+        let mut summary = format!("{firing} of {} probes fired", fired.len());
+        if !silent.is_empty() {
+            summary += &format!("; had no reason to: {}", silent.join(", "));
+        }
         // Some fire on faults only (lock waits, aborts): none at all is what must not be.
-        if silent.len() < fired.len() {
+        if firing > 0 {
             Ok(summary)
         } else {
             Err(summary)
@@ -237,25 +241,27 @@ fn exchange(addr: SocketAddr, request: &str) -> std::io::Result<()> {
     stream.read_to_end(&mut Vec::new()).map(drop)
 }
 
-fn table(release: &str, rows: &[Row]) -> anyhow::Result<String> {
-    let mut text = format!("kernel {release}\n");
+fn table(rows: &[Row]) -> anyhow::Result<String> {
+    let mut text = String::new();
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
+    let below = format!("\n       {:<width$}  ", "");
     for row in rows {
         let mark = match (row.ok, row.required) {
             (true, _) => "yes",
             (false, true) => "NO ",
             (false, false) => "no ",
         };
-        writeln!(text, "  {mark}  {:<width$}  {}", row.what, row.detail)?;
+        let detail = row.detail.trim_end().replace('\n', &below);
+        writeln!(text, "  {mark}  {:<width$}  {detail}", row.what)?;
         if !row.ok {
             writeln!(text, "       {:<width$}  → {}", "", row.remedy)?;
         }
     }
     let able = rows.iter().all(|row| row.ok || !row.required);
     text += if able {
-        "tierscope run can run here\n"
+        "\n`tierscope run` can run here\n"
     } else {
-        "tierscope run cannot run here\n"
+        "\n`tierscope run` cannot run here until each NO is cured\n"
     };
     Ok(text)
 }

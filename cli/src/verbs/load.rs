@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
+use nix::sys::{prctl::set_pdeathsig, signal::Signal};
 use tierscope_loadgen::{LoadOptions, Mix, Mode};
 
 use crate::exit::Done;
 use crate::terminal::{print, print_json};
 
 /// Send a seeded mix of requests at a fixed rate; latency counts from the intended send time.
+///
+/// Ctrl-C ends it with a summary of what was sent, and exit 1.
 #[derive(clap::Args)]
 pub struct Args {
     /// Where to connect, e.g. 127.0.0.1:8080.
@@ -41,7 +44,8 @@ pub struct Args {
     /// One JSON line per request goes here.
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
-    /// Wait for a line on standard input before connecting, so that a tracer can attach first.
+    /// Wait for a line on standard input before connecting, so that a tracer can attach first; end
+    /// with the process that started it.
     #[arg(long)]
     hold: bool,
     /// Print the summary as JSON.
@@ -76,8 +80,15 @@ fn parse_fault(text: &str) -> Result<Fault, String> {
 
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<Done> {
-    if !args.duration.is_finite() || args.duration <= 0.0 {
-        bail!("--duration {}: expected seconds, above 0", args.duration);
+    let duration = Duration::try_from_secs_f64(args.duration).map_err(|_| {
+        anyhow!(
+            "--duration {}: expected seconds, above 0 and at most a year",
+            args.duration
+        )
+    })?;
+    if args.hold {
+        // Whoever holds it owns it: it does not load on without its owner.
+        set_pdeathsig(Signal::SIGKILL).context("cannot be bound to the life of the owner")?;
     }
     let mode = if args.closed {
         Mode::Closed
@@ -89,7 +100,7 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         host: args.target.to_string(),
         mode,
         connections: args.connections,
-        duration: Duration::from_secs_f64(args.duration),
+        duration,
         seed: args.seed,
         mix: mix(&args)?,
         timeout: Duration::from_secs(10),
@@ -102,7 +113,12 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
     } else {
         print(&summary.to_string())?
     }
-    Ok(Done::Well)
+    // Less was sent than asked for.
+    Ok(if summary.interrupted {
+        Done::Failed
+    } else {
+        Done::Well
+    })
 }
 
 fn mix(args: &Args) -> anyhow::Result<Mix> {

@@ -66,6 +66,11 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         "--ring {}: expected a power of two up to 1024",
         args.ring
     );
+    ensure!(
+        !args.out.exists(),
+        "{} is there already: remove it, or name another file with --out",
+        args.out.display()
+    );
     let stop = stop_signal()?;
     let services = services(&args)?;
     let recorder = Recorder::start(RecordOptions {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use tierscope_experiments::{
-    Experiment, Outcome, Progress, RunOptions, choose, run as run_experiment, waterfalls,
+    Experiment, Outcome, Progress, RunOptions, run as run_experiment, waterfalls,
 };
 use tierscope_report::render_tree;
 
@@ -44,11 +44,12 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
 
 fn story(experiment: &Experiment, outcome: &Outcome) -> anyhow::Result<String> {
     let mut text = String::new();
-    if let Some(pair) = choose(&outcome.assembly.traces, &outcome.faulty) {
-        for (word, trace) in [("typical", pair.typical), ("slow", pair.slow)] {
-            writeln!(text, "A {word} {}:\n", trace.endpoint)?;
-            writeln!(text, "{}", render_tree(trace, &tree_options()))?;
-        }
+    for (word, trace) in [
+        ("typical", &outcome.pair.typical),
+        ("slow", &outcome.pair.slow),
+    ] {
+        writeln!(text, "A {word} {}:\n", trace.endpoint)?;
+        writeln!(text, "{}", render_tree(trace, &tree_options()))?;
     }
     writeln!(text, "{}: {}", experiment.name, experiment.title)?;
     write_score(&mut text, outcome)?;
@@ -87,7 +88,7 @@ fn write_score(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         "client clock vs trace",
         format!("p50 {:.1} µs, p99 {:.1} µs", difference.p50, difference.p99),
     )?;
-    row("faulty requests", outcome.faulty.len().to_string())
+    row("faulty requests", outcome.faulty.to_string())
 }
 
 fn write_paths(text: &mut String, outcome: &Outcome) -> std::fmt::Result {

@@ -24,8 +24,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
-    let traces = args.selection.traces()?;
-    let trace = traces.first().context("no trace")?;
+    let trace = &args.selection.slowest()?;
     if args.json {
         print_json(trace)?;
     } else if let Some(path) = &args.svg {

@@ -171,15 +171,6 @@ fn nest(handler: &Span, items: &mut [Span], id: RequestId) {
             span_id,
             evidence: Evidence::Probe(id.to_string()),
         });
-        flag_outliving(item, parent.map_or(handler.end, |outer| outer.2));
-    }
-}
-
-/// A child that ends after its parent keeps its times and says so.
-pub(crate) fn flag_outliving(span: &mut Span, parent_end: Timestamp) {
-    if span.end > parent_end {
-        span.attributes
-            .set(attr::OUTLIVES_PARENT_NS, span.end.since(parent_end));
     }
 }
 

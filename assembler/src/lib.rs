@@ -2,10 +2,11 @@
 //!
 //! Passes, in order: events by time ([`order`]) → connections ([`connections`]) → exchanges, messages
 //! cut by content ([`http`], [`postgres`]) → what the processes said ([`app`], [`backend`]) → spans
-//! ([`hop`], [`handler`], [`statement`]) → trees ([`requests`], [`tree`]) → checks ([`checks`]).
+//! ([`hop`], [`handler`], [`statement`]) → trees ([`requests`], [`tree`], [`arrange`]) → checks ([`checks`]).
 //! Each joins by facts only; what cannot be joined stays an orphan and is counted.
 
 mod app;
+mod arrange;
 mod assembler;
 mod backend;
 mod checks;

@@ -1,12 +1,11 @@
 //! Pass 6: a PostgreSQL exchange under the query that asked for it.
 
-use tierscope_model::{Attributes, Evidence, Link, Span, SpanId, Status, attr};
+use tierscope_model::{Attributes, Evidence, Link, Span, Status, attr};
 use tierscope_wire::sql;
 
 use crate::backend::Work;
 use crate::counts::Counts;
 use crate::exchange::Exchange;
-use crate::handler::flag_outliving;
 use crate::hop::{self, Label};
 use crate::postgres::PgFacts;
 use crate::process::Processes;
@@ -23,15 +22,8 @@ pub(crate) fn spans(
 ) {
     let first = out.len();
     exchange_spans(&query.exchange, &query.work, processes, counts, out);
-    let parent_end = parent
-        .as_ref()
-        .and_then(|link| out.iter().find(|s| s.span_id == link.span_id))
-        .map(|s| s.end);
     if let Some(top) = out.get_mut(first) {
         top.parent = parent;
-        if let Some(end) = parent_end {
-            flag_outliving(top, end);
-        }
     }
 }
 
@@ -111,8 +103,7 @@ fn phase_spans(server: &Span, work: &Work) -> Vec<Span> {
             .iter()
             .rev()
             .find(|s: &&Span| s.start <= phase.start && phase.end <= s.end);
-        let (parent, until): (SpanId, _) =
-            enclosing.map_or((server.span_id, server.end), |s| (s.span_id, s.end));
+        let parent = enclosing.map_or(server.span_id, |s| s.span_id);
         let evidence = Evidence::Backend(server.resource.pid.to_string());
         let id = derive(phase.name, &[server.span_id.0, phase.start.0, at as u64]);
         let link = Link {
@@ -127,7 +118,6 @@ fn phase_spans(server: &Span, work: &Work) -> Vec<Span> {
             server.resource.clone(),
         );
         span.attributes = phase.attributes.clone();
-        flag_outliving(&mut span, until);
         spans.push(span);
     }
     spans

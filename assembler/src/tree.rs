@@ -8,6 +8,7 @@ use tierscope_model::{
 };
 
 use crate::app::{AppRequest, Binding, Proof, RequestKey};
+use crate::arrange::arrange;
 use crate::backend::Work;
 use crate::counts::Counts;
 use crate::endpoint::route;
@@ -212,7 +213,7 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
             .iter()
             .flat_map(|q| q.exchange.incomplete.iter().copied()),
     );
-    let mut spans = pre_order(spans);
+    let mut spans = arrange(spans);
     let orphans = spans
         .iter()
         .skip(1)
@@ -227,7 +228,6 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
         &mut spans,
         parts.exchanges.iter().filter_map(Exchange::http),
     );
-    count_hops(&mut spans);
     counts.orphan_spans += orphans;
     counts.spans += spans.len() as u64;
     let own = parts.id.map_or_else(
@@ -260,48 +260,6 @@ fn name_root<'a>(spans: &mut [Span], facts: impl Iterator<Item = &'a HttpFacts>)
         }
         if let Some(id) = &facts.client_trace_id {
             root.attributes.set(attr::CLIENT_TRACE_ID, id.clone());
-        }
-    }
-}
-
-/// Root first, each span before its children, siblings by start; orphans with their children last.
-fn pre_order(spans: Vec<Span>) -> Vec<Span> {
-    let mut children: HashMap<Option<SpanId>, Vec<Span>> = HashMap::new();
-    for span in spans {
-        children.entry(span.parent_id()).or_default().push(span);
-    }
-    for list in children.values_mut() {
-        // Of two that start together the longer one stands first, then the id decides.
-        list.sort_by_key(|s| (s.start, std::cmp::Reverse(s.end), s.span_id));
-    }
-    let mut tops = children.remove(&None).unwrap_or_default();
-    // A client's or server's span is the root; anything internal without a parent is an orphan.
-    tops.sort_by_key(|s| {
-        s.kind == SpanKind::Internal || s.attributes.get(attr::DB_SYSTEM_NAME).is_some()
-    });
-    let mut out = Vec::new();
-    let mut stack: Vec<Span> = tops.into_iter().rev().collect();
-    while let Some(span) = stack.pop() {
-        if let Some(list) = children.remove(&Some(span.span_id)) {
-            stack.extend(list.into_iter().rev());
-        }
-        out.push(span);
-    }
-    out
-}
-
-/// Tiers between the client and each span, on spans that begin a tier.
-fn count_hops(spans: &mut [Span]) {
-    let mut depth: HashMap<SpanId, u32> = HashMap::new();
-    for span in spans {
-        let above = span.parent_id().and_then(|id| depth.get(&id).copied());
-        let here = match (above, span.kind) {
-            (Some(above), SpanKind::Server) => above + 1,
-            (above, _) => above.unwrap_or(0),
-        };
-        depth.insert(span.span_id, here);
-        if span.kind != SpanKind::Internal {
-            span.attributes.set(attr::HOP_COUNT, here);
         }
     }
 }

@@ -1,15 +1,17 @@
 //! `traces.jsonl` under way, with an index of what stands where.
+//!
+//! It gets its name when it is whole: what is called `traces.jsonl` is never half a file, and an
+//! assembly that fails leaves an earlier one as it was.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use tierscope_model::{Nanos, RequestId, Trace};
 
 use crate::assembly::is_health;
 use crate::error::{Error, Result};
-use crate::folder::private_file;
 
 /// Where one whole trace stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +35,7 @@ pub struct Pair {
 #[derive(Debug)]
 pub struct TraceLog {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<NamedTempFile>,
     offset: u64,
     /// Whole traces by endpoint, health checks left out.
     endpoints: BTreeMap<String, Vec<Entry>>,
@@ -42,12 +44,14 @@ pub struct TraceLog {
 }
 
 impl TraceLog {
-    /// Makes the file, readable by its owner only.
+    /// Makes the file beside its place, readable by its owner only.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn create(path: PathBuf) -> Result<TraceLog> {
-        let file = BufWriter::new(private_file(&path)?);
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
+        let file = BufWriter::new(file.map_err(Error::write(&path))?);
         Ok(TraceLog {
             path,
             file,
@@ -85,22 +89,22 @@ impl TraceLog {
         Ok(())
     }
 
-    /// Closes the file and reads the pair back: of the endpoint that has faulty requests, else of the one
+    /// Puts the file in its place and reads the pair back: of the endpoint that has faulty requests, else of the one
     /// whose slowest trace is furthest above its median.
     ///
     /// # Errors
     /// The file cannot be written or read.
-    pub fn finish(mut self, faulty: &HashSet<RequestId>) -> Result<Option<Pair>> {
-        self.file.flush().map_err(Error::write(&self.path))?;
+    pub fn finish(self, faulty: &HashSet<RequestId>) -> Result<Option<Pair>> {
+        let file = self.file.into_inner().map_err(|e| e.into_error());
+        let file = file.and_then(|file| file.persist(&self.path).map_err(|e| e.error));
+        file.map_err(Error::write(&self.path))?;
         let is_faulty = |entry: &Entry| entry.id.is_some_and(|id| faulty.contains(&id));
-        let pairs = std::mem::take(&mut self.endpoints)
-            .into_values()
-            .filter_map(|mut list| {
-                list.sort_unstable();
-                let slow = *list.last()?;
-                list.retain(|entry| !is_faulty(entry));
-                Some((*list.get(list.len() / 2)?, slow))
-            });
+        let pairs = self.endpoints.into_values().filter_map(|mut list| {
+            list.sort_unstable();
+            let slow = *list.last()?;
+            list.retain(|entry| !is_faulty(entry));
+            Some((*list.get(list.len() / 2)?, slow))
+        });
         let best = pairs.max_by_key(|(typical, slow)| {
             (
                 is_faulty(slow),
@@ -111,17 +115,17 @@ impl TraceLog {
             return Ok(None);
         };
         Ok(Some(Pair {
-            typical: self.read(typical)?,
-            slow: self.read(slow)?,
+            typical: read(&self.path, typical)?,
+            slow: read(&self.path, slow)?,
         }))
     }
+}
 
-    fn read(&self, entry: Entry) -> Result<Trace> {
-        let mut line = vec![0; entry.length];
-        let mut file = File::open(&self.path).map_err(Error::read(&self.path))?;
-        file.seek(SeekFrom::Start(entry.offset))
-            .and_then(|_| file.read_exact(&mut line))
-            .map_err(Error::read(&self.path))?;
-        serde_json::from_slice(&line).map_err(|e| Error::read(&self.path)(e.into()))
-    }
+fn read(path: &Path, entry: Entry) -> Result<Trace> {
+    let mut line = vec![0; entry.length];
+    let mut file = std::fs::File::open(path).map_err(Error::read(path))?;
+    file.seek(SeekFrom::Start(entry.offset))
+        .and_then(|_| file.read_exact(&mut line))
+        .map_err(Error::read(path))?;
+    serde_json::from_slice(&line).map_err(|e| Error::read(path)(e.into()))
 }

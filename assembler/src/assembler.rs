@@ -120,10 +120,11 @@ impl Assembler {
         }
         self.counts.late_events = self.order.late;
         self.counts.unknown_socket_events = self.connections.unknown;
-        self.counts.http_messages = self.connections.shared.http.parsed;
-        self.counts.http_unparsed = self.connections.shared.http.unparsed;
-        self.counts.unasked = self.connections.shared.http.unasked;
-        self.counts.over_budget = self.connections.shared.dropped + self.requests.over_budget;
+        let tally = self.connections.tally;
+        self.counts.http_messages = tally.http_parsed;
+        self.counts.http_unparsed = tally.http_unparsed;
+        self.counts.unasked = tally.unasked;
+        self.counts.over_budget = tally.over_budget + self.requests.over_budget;
         (self.out, self.counts)
     }
 

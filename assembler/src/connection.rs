@@ -7,10 +7,11 @@ use tierscope_model::{
 use tierscope_wire::http::starts_like_head;
 
 use crate::exchange::{End, Exchange, Facts};
-use crate::http::{HttpCounts, HttpTalk, Side};
+use crate::http::{HttpTalk, Side};
 use crate::piece::Piece;
 use crate::postgres::{Begun, PgTalk};
 use crate::stream::{Caller, Read, Stream, Write};
+use crate::tally::Tally;
 
 /// Log entries kept per connection; beyond this the oldest are dropped.
 const LOG_LIMIT: usize = 65_536;
@@ -34,15 +35,6 @@ pub(crate) struct Connection {
     client: Option<usize>,
     /// It was open when tracing began.
     found: bool,
-}
-
-/// What every connection needs to hand: the exchange numbers and the counts.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    pub(crate) number: u64,
-    pub(crate) http: HttpCounts,
-    /// Log entries dropped because nothing finished on their connection.
-    pub(crate) dropped: u64,
 }
 
 impl Connection {
@@ -93,12 +85,12 @@ impl Connection {
         end: usize,
         send: &Send,
         time: Timestamp,
-        shared: &mut Shared,
+        tally: &mut Tally,
         out: &mut Vec<Exchange>,
     ) -> Vec<Begun> {
         let lo = self.streams[end].offset(send.seq);
         let hi = lo + u64::from(send.len);
-        self.skip_unseen(end, lo, time, out);
+        let hole = lo > self.streams[end].written;
         let by = Caller {
             pid: send.pid,
             tid: send.tid,
@@ -111,38 +103,50 @@ impl Connection {
             by,
         });
         self.judge(end, send);
+        if self.client == Some(end) {
+            self.note_ask(lo, hole);
+        } else if hole {
+            self.skip_unseen(lo, time, out);
+        }
         let piece = Piece::new(lo, hi, &send.head, &send.tail);
         let asks = self.client == Some(end);
         match &mut self.talk {
             Talk::Unknown => {}
             Talk::Http(talk) => {
                 let side = if asks { Side::Request } else { Side::Response };
-                talk.feed(
-                    side,
-                    &piece,
-                    send.start,
-                    &mut shared.number,
-                    &mut shared.http,
-                );
+                talk.feed(side, &piece, send.start, tally);
             }
             Talk::Postgres(talk) if asks => {
-                return talk.ask(&piece, send.start, by, &mut shared.number);
+                return talk.ask(&piece, send.start, by, tally);
             }
-            Talk::Postgres(talk) => talk.answer(&piece, send.start, &mut shared.number),
+            Talk::Postgres(talk) => talk.answer(&piece, send.start, tally),
         }
         Vec::new()
     }
 
+    /// The asking end writes from `lo` on; `hole` where bytes before that were never seen written.
+    fn note_ask(&mut self, lo: u64, hole: bool) {
+        let Some(client) = self.client else { return };
+        let answers = &self.streams[1 - client];
+        let all_read = self.is_vacant(client) || answers.read >= answers.written;
+        match &mut self.talk {
+            Talk::Unknown => {}
+            Talk::Http(talk) => {
+                let hole = hole && talk.may_hide_request(lo);
+                talk.queue.ask(all_read, hole);
+            }
+            Talk::Postgres(talk) => {
+                let hole = hole && talk.may_hide_request(lo);
+                talk.queue.ask(all_read, hole);
+            }
+        }
+    }
+
     /// Bytes of the answering end before `lo` were never seen written (tracing began in between, or
     /// events were lost): what they answered must not be given the next answer.
-    fn skip_unseen(&mut self, end: usize, lo: u64, now: Timestamp, out: &mut Vec<Exchange>) {
-        let stream = &self.streams[end];
-        let Some(client) = self
-            .client
-            .filter(|client| *client != end && lo > stream.written)
-        else {
-            return;
-        };
+    fn skip_unseen(&mut self, lo: u64, now: Timestamp, out: &mut Vec<Exchange>) {
+        let Some(client) = self.client else { return };
+        let stream = &self.streams[1 - client];
         let read = stream.read_of(lo - 1).map(|read| read.time);
         let reason = if self.found {
             Incomplete::RecordingEdge
@@ -229,14 +233,9 @@ impl Connection {
     }
 
     /// The exchanges that are finished by now.
-    pub(crate) fn finished(
-        &mut self,
-        now: Timestamp,
-        shared: &mut Shared,
-        out: &mut Vec<Exchange>,
-    ) {
+    pub(crate) fn finished(&mut self, now: Timestamp, tally: &mut Tally, out: &mut Vec<Exchange>) {
         let Some(client) = self.client else {
-            return self.limit(shared);
+            return self.limit(tally);
         };
         let answers = &self.streams[1 - client];
         // An answer counts as consumed when the client read it; an untraced client's reads are not seen.
@@ -258,7 +257,7 @@ impl Connection {
                 self.measure(client, done, now, Facts::Postgres, out);
             }
         }
-        self.limit(shared);
+        self.limit(tally);
     }
 
     /// Exchanges whose answer did not come in time.
@@ -282,13 +281,13 @@ impl Connection {
         &mut self,
         now: Timestamp,
         reason: Incomplete,
-        shared: &mut Shared,
+        tally: &mut Tally,
         out: &mut Vec<Exchange>,
     ) {
         if let (Talk::Http(talk), Incomplete::ConnectionClosed) = (&mut self.talk, reason) {
             talk.close();
         }
-        self.finished(now, shared, out);
+        self.finished(now, tally, out);
         let Some(client) = self.client else { return };
         let error = (reason == Incomplete::ConnectionClosed).then_some("closed");
         match &mut self.talk {
@@ -341,10 +340,10 @@ impl Connection {
         }
     }
 
-    fn limit(&mut self, shared: &mut Shared) {
+    fn limit(&mut self, tally: &mut Tally) {
         for stream in &mut self.streams {
             if stream.len() > LOG_LIMIT {
-                shared.dropped += stream.len() as u64;
+                tally.over_budget += stream.len() as u64;
                 stream.prune(stream.written.max(stream.read));
             }
         }

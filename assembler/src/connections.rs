@@ -10,9 +10,10 @@ use tierscope_model::{
     Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Socket, SocketCookie, Timestamp,
 };
 
-use crate::connection::{Connection, Shared};
+use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::postgres::Begun;
+use crate::tally::Tally;
 
 /// A connection of which one end closed is kept this long for what the other end's last call tells.
 const LINGER: Nanos = 1_000_000_000;
@@ -37,7 +38,7 @@ pub(crate) struct Connections {
     next: u64,
     /// Processes that were seen to read requests.
     servers: HashSet<u32>,
-    pub(crate) shared: Shared,
+    pub(crate) tally: Tally,
     /// Events on sockets that were never announced.
     pub(crate) unknown: u64,
 }
@@ -76,20 +77,20 @@ impl Connections {
         time: Timestamp,
         out: &mut Vec<Exchange>,
     ) -> Vec<Begun> {
-        let Some((connection, end, shared)) = self.find(send.cookie) else {
+        let Some((connection, end, tally)) = self.find(send.cookie) else {
             return Vec::new();
         };
-        let begun = connection.send(end, send, time, shared, out);
-        connection.finished(time, shared, out);
+        let begun = connection.send(end, send, time, tally, out);
+        connection.finished(time, tally, out);
         begun
     }
 
     pub(crate) fn recv(&mut self, recv: &Recv, time: Timestamp, out: &mut Vec<Exchange>) {
-        let Some((connection, end, shared)) = self.find(recv.cookie) else {
+        let Some((connection, end, tally)) = self.find(recv.cookie) else {
             return;
         };
         let serves = connection.recv(end, recv, time);
-        connection.finished(time, shared, out);
+        connection.finished(time, tally, out);
         if serves {
             self.servers.insert(recv.pid);
         }
@@ -158,7 +159,7 @@ impl Connections {
         let Some(mut connection) = self.open.remove(&number) else {
             return;
         };
-        connection.end(now, reason, &mut self.shared, out);
+        connection.end(now, reason, &mut self.tally, out);
         for cookie in connection.cookies() {
             let place = self.sockets.remove(&cookie);
             // The address pair may be another connection's by now.
@@ -171,12 +172,12 @@ impl Connections {
         }
     }
 
-    fn find(&mut self, cookie: SocketCookie) -> Option<(&mut Connection, usize, &mut Shared)> {
+    fn find(&mut self, cookie: SocketCookie) -> Option<(&mut Connection, usize, &mut Tally)> {
         let Some(&Place { number, end, .. }) = self.sockets.get(&cookie) else {
             self.unknown += 1;
             return None;
         };
-        Some((self.open.get_mut(&number)?, end, &mut self.shared))
+        Some((self.open.get_mut(&number)?, end, &mut self.tally))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use tierscope_model::{Incomplete, RequestId, Timestamp};
 use tierscope_wire::http::{
-    BodyLength, Head, RequestHead, Traceparent, ends_chunked, parse_head, starts_like_head,
+    BodyLength, ChunkedEnd, Head, RequestHead, ResponseHead, Traceparent, chunked_end,
+    ends_chunked, parse_head, starts_like_head,
 };
 
 use crate::piece::Piece;
 use crate::queue::{Open, Queue, Range};
+use crate::tally::Tally;
 
 /// A head that spans sends is given up on beyond this size, as servers do.
 const HEAD_LIMIT: usize = 64 * 1024;
@@ -37,31 +39,37 @@ pub(crate) enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     At(u64),
-    Chunked,
+    /// By the chunked coding; the body begins there.
+    Chunked(u64),
     Close,
     /// The head was cut before it told: at the next message, or when the other side speaks.
     Unknown,
 }
 
+/// A head that is not whole yet.
+#[derive(Debug)]
+struct Partial {
+    lo: u64,
+    time: Timestamp,
+    bytes: Vec<u8>,
+}
+
 #[derive(Debug, Default)]
 struct Cutter {
-    /// Start and bytes of a head that is not whole yet.
-    partial: Option<(u64, Vec<u8>)>,
+    partial: Option<Partial>,
     /// The message whose body is under way.
     body: Option<Ending>,
     /// One past the last byte seen.
     seen: u64,
 }
 
-/// Counts over all connections.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct HttpCounts {
-    /// Message heads read.
-    pub(crate) parsed: u64,
-    /// Sends that should have begun a message and did not.
-    pub(crate) unparsed: u64,
-    /// Answers that had no request.
-    pub(crate) unasked: u64,
+/// Where a head stands, and when its first byte's write began.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    lo: u64,
+    /// One past its last byte.
+    end: u64,
+    time: Timestamp,
 }
 
 /// One HTTP connection's state.
@@ -75,24 +83,28 @@ pub(crate) struct HttpTalk {
 }
 
 impl HttpTalk {
-    /// Takes the bytes of one send in; `number` gives out exchange numbers.
+    /// Takes the bytes of one send in.
     pub(crate) fn feed(
         &mut self,
         side: Side,
         piece: &Piece<'_>,
         time: Timestamp,
-        number: &mut u64,
-        counts: &mut HttpCounts,
+        tally: &mut Tally,
     ) {
         let mut at = self.cutter(side).skip_hole(piece);
         while at < piece.hi && !self.upgraded {
             at = match self.cutter(side).body {
-                None => self.head(side, piece, at, time, number, counts),
+                None => self.head(side, piece, (at, time), tally),
                 Some(ending) => self.body(side, ending, piece, at),
             };
         }
         let cutter = self.cutter(side);
         cutter.seen = cutter.seen.max(piece.hi);
+    }
+
+    /// Whether bytes before `lo` that were not seen may hold a request.
+    pub(crate) fn may_hide_request(&self, lo: u64) -> bool {
+        !matches!(self.requests.body, Some(Ending::At(end)) if end >= lo)
     }
 
     /// The connection closed: a response that runs until then is whole.
@@ -110,67 +122,51 @@ impl HttpTalk {
         }
     }
 
+    /// Reads the head at `at` and says where to go on.
     fn head(
         &mut self,
         side: Side,
         piece: &Piece<'_>,
-        at: u64,
-        time: Timestamp,
-        number: &mut u64,
-        counts: &mut HttpCounts,
+        (at, time): (u64, Timestamp),
+        tally: &mut Tally,
     ) -> u64 {
-        let captured = piece.from(at);
-        let (lo, bytes) = match self.cutter(side).partial.take() {
-            Some((lo, mut bytes)) => {
-                bytes.extend_from_slice(captured);
-                (lo, bytes)
-            }
-            None if starts_like_head(captured) => (at, captured.to_vec()),
-            None => {
-                counts.unparsed += 1;
-                return piece.hi;
-            }
+        let Some(partial) = self.cutter(side).gather(piece, at, time) else {
+            return self.unreadable(side, piece, tally);
         };
-        let head = parse_head(&bytes);
+        let head = parse_head(&partial.bytes);
         let len = match &head {
             Head::Request(head) => head.len,
             Head::Response(head) => head.len,
-            Head::NeedMore => None,
-            Head::NotHttp => {
-                counts.unparsed += 1;
-                return piece.hi;
-            }
+            Head::NeedMore | Head::NotHttp => None,
         };
-        if len.is_none() && piece.whole_from(at) && bytes.len() < HEAD_LIMIT {
-            self.cutter(side).partial = Some((lo, bytes));
+        let more = len.is_none() && head != Head::NotHttp && piece.whole_from(at);
+        if more && partial.bytes.len() < HEAD_LIMIT {
+            self.cutter(side).partial = Some(partial);
             return piece.hi;
         }
-        counts.parsed += 1;
-        let gate = lo + len.unwrap_or(bytes.len()) as u64;
+        let place = Place {
+            lo: partial.lo,
+            end: partial.lo + len.unwrap_or(partial.bytes.len()) as u64,
+            time: partial.time,
+        };
         match head {
-            Head::Request(head) if side == Side::Request => {
-                self.request(head, lo, gate, time, number)
-            }
-            Head::Response(head) if side == Side::Response => {
-                self.response(&head, lo, gate, time, number, counts);
-            }
-            _ => {
-                counts.unparsed += 1;
-                return piece.hi;
-            }
+            Head::Request(head) if side == Side::Request => self.request(head, place, tally),
+            Head::Response(head) if side == Side::Response => self.response(&head, place, tally),
+            _ => return self.unreadable(side, piece, tally),
         }
+        tally.http_parsed += 1;
         // A head that was cut says nothing of where it ends: the rest of the send belongs to it.
-        if len.is_some() { gate } else { piece.hi }
+        if len.is_some() { place.end } else { piece.hi }
     }
 
-    fn request(
-        &mut self,
-        head: RequestHead,
-        lo: u64,
-        gate: u64,
-        time: Timestamp,
-        number: &mut u64,
-    ) {
+    /// A message that cannot be read may be a request or an answer: the order is lost.
+    fn unreadable(&mut self, side: Side, piece: &Piece<'_>, tally: &mut Tally) -> u64 {
+        tally.http_unparsed += 1;
+        self.queue.lose(side == Side::Response);
+        piece.hi
+    }
+
+    fn request(&mut self, head: RequestHead, place: Place, tally: &mut Tally) {
         self.end_unknown(Side::Response);
         let body = head.body;
         let facts = HttpFacts {
@@ -182,57 +178,43 @@ impl HttpTalk {
             client_trace_id: head.client_trace_id,
             ..HttpFacts::default()
         };
-        *number += 1;
-        let mut open = Open::new(*number, time, facts);
+        let mut open = Open::new(tally.next(), place.time, facts);
         open.request = Some(Range {
-            lo,
-            gate: gate - 1,
+            lo: place.lo,
+            gate: place.end - 1,
             hi: None,
         });
         self.queue.push(open);
-        self.begin_body(Side::Request, body, gate);
+        self.begin_body(Side::Request, body, place.end);
     }
 
-    fn response(
-        &mut self,
-        head: &tierscope_wire::http::ResponseHead,
-        lo: u64,
-        gate: u64,
-        time: Timestamp,
-        number: &mut u64,
-        counts: &mut HttpCounts,
-    ) {
-        if (100..200).contains(&head.status) {
-            self.upgraded = head.status == 101;
+    fn response(&mut self, head: &ResponseHead, place: Place, tally: &mut Tally) {
+        let switching = head.status == 101;
+        if (100..200).contains(&head.status) && !switching {
             return;
         }
         self.end_unknown(Side::Request);
-        if self.queue.unanswered().is_none() {
-            counts.unasked += 1;
-            *number += 1;
-            let mut open = Open::new(*number, time, HttpFacts::default());
-            open.incomplete.push(Incomplete::NoRequest);
-            self.queue.push(open);
-        }
-        let Some(open) = self.queue.unanswered() else {
+        let unasked = self.queue.answer(place.lo, place.end - 1, || {
+            Open::new(tally.next(), place.time, HttpFacts::default())
+        });
+        tally.unasked += u64::from(unasked);
+        let Some(open) = self.queue.answering() else {
             return;
         };
-        open.response = Some(Range {
-            lo,
-            gate: gate - 1,
-            hi: None,
-        });
         open.facts.status = Some(head.status);
         open.facts.answered_id = head.request_id;
-        let body = head.body(open.facts.method.as_deref());
-        self.begin_body(Side::Response, body, gate);
+        let method = open.facts.method.as_deref();
+        let tunnel = method == Some("CONNECT") && (200..300).contains(&head.status);
+        self.upgraded = switching || tunnel;
+        let body = head.body(method);
+        self.begin_body(Side::Response, body, place.end);
     }
 
     fn begin_body(&mut self, side: Side, body: BodyLength, gate: u64) {
         let ending = match body {
             BodyLength::None => Ending::At(gate),
             BodyLength::Fixed(length) => Ending::At(gate.saturating_add(length)),
-            BodyLength::Chunked => Ending::Chunked,
+            BodyLength::Chunked => Ending::Chunked(gate),
             BodyLength::UntilClose => Ending::Close,
             BodyLength::Unknown => Ending::Unknown,
         };
@@ -248,18 +230,30 @@ impl HttpTalk {
                 self.end(side, end, true);
                 end.max(at)
             }
-            Ending::Chunked if ends_chunked(piece.tail_from(at)) => {
-                self.end(side, piece.hi, true);
-                piece.hi
-            }
-            Ending::Chunked | Ending::Unknown
-                if at == piece.lo && starts_like_head(piece.from(at)) =>
-            {
+            Ending::Chunked(first) => self.chunks(side, first, piece, at),
+            Ending::Unknown if begins_message(piece, at) => {
                 self.end(side, at, false);
                 at
             }
             _ => piece.hi,
         }
+    }
+
+    /// Chunks are walked where they were captured from the first; elsewhere the last bytes of the send
+    /// tell, or the next message.
+    fn chunks(&mut self, side: Side, first: u64, piece: &Piece<'_>, at: u64) -> u64 {
+        let walked = match chunked_end(piece.from(at)) {
+            ChunkedEnd::At(len) if at == first => Some(at + len as u64),
+            ChunkedEnd::NeedMore if at == first && piece.whole_from(at) => return piece.hi,
+            _ => None,
+        };
+        let end = walked.or_else(|| ends_chunked(piece.tail_from(at)).then_some(piece.hi));
+        match end {
+            Some(end) => self.end(side, end, true),
+            None if begins_message(piece, at) => self.end(side, at, false),
+            None => return piece.hi,
+        }
+        end.unwrap_or(at)
     }
 
     fn end_unknown(&mut self, side: Side) {
@@ -289,7 +283,27 @@ impl HttpTalk {
     }
 }
 
+fn begins_message(piece: &Piece<'_>, at: u64) -> bool {
+    at == piece.lo && starts_like_head(piece.from(at))
+}
+
 impl Cutter {
+    /// The bytes of the head at `at`, with those of earlier sends; none where no head begins.
+    fn gather(&mut self, piece: &Piece<'_>, at: u64, time: Timestamp) -> Option<Partial> {
+        let captured = piece.from(at);
+        match self.partial.take() {
+            Some(mut partial) => {
+                partial.bytes.extend_from_slice(captured);
+                Some(partial)
+            }
+            None => starts_like_head(captured).then(|| Partial {
+                lo: at,
+                time,
+                bytes: captured.to_vec(),
+            }),
+        }
+    }
+
     /// Where to go on: past bytes that were cut already, and with a partial head dropped when bytes
     /// in between were not seen.
     fn skip_hole(&mut self, piece: &Piece<'_>) -> u64 {

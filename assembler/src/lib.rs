@@ -27,6 +27,7 @@ mod requests;
 mod span_id;
 mod statement;
 mod stream;
+mod tally;
 mod tree;
 
 pub use assembler::{Assembled, Assembler, Options};

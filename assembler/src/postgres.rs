@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tierscope_model::{Incomplete, Timestamp};
+use tierscope_model::Timestamp;
 use tierscope_wire::postgres::{
     Backend, Frontend, Message, StartupKind, backend, frontend, ready_tail, startup, sync_tail,
 };
@@ -17,6 +17,7 @@ use tierscope_wire::sql;
 use crate::piece::Piece;
 use crate::queue::{Open, Queue, Range};
 use crate::stream::Caller;
+use crate::tally::Tally;
 
 const SYNC: u64 = 5;
 const READY: u64 = 6;
@@ -111,17 +112,12 @@ pub(crate) struct Begun {
 /// One PostgreSQL connection's state.
 #[derive(Debug, Default)]
 pub(crate) struct PgTalk {
-    asked: Walk,
-    answered: Walk,
+    /// Where the next message of each stream begins, if that is known.
+    asked: Option<u64>,
+    answered: Option<u64>,
     batch: Option<Batch>,
     prepared: HashMap<String, Statement>,
     pub(crate) queue: Queue<PgFacts>,
-}
-
-/// Where the next message of a stream begins, if that is known.
-#[derive(Debug, Default)]
-struct Walk {
-    next: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -138,34 +134,34 @@ impl PgTalk {
         piece: &Piece<'_>,
         time: Timestamp,
         by: Caller,
-        number: &mut u64,
+        tally: &mut Tally,
     ) -> Vec<Begun> {
         let mut begun = Vec::new();
         // A frontend flushes whole messages, so a send starts one unless an earlier one reaches into it.
-        let mut at = self.asked.next.map_or(piece.lo, |next| next.max(piece.lo));
+        let mut at = self.asked.map_or(piece.lo, |next| next.max(piece.lo));
         if let Some(first) = startup(piece.from(at)).filter(|_| at == piece.lo) {
             let end = at + first.len as u64;
-            self.asked.next = Some(end);
+            self.asked = Some(end);
             if first.kind == StartupKind::Session {
                 self.begin(at, time, by).kind = PgKind::Startup;
-                begun.extend(self.finish_batch(end, number));
+                begun.extend(self.finish_batch(end, tally));
             }
             return begun;
         }
         for message in frontend(piece.from(at)) {
             let end = at + message.total as u64;
             if self.frontend_message(&message, at, time, by) {
-                begun.extend(self.finish_batch(end, number));
+                begun.extend(self.finish_batch(end, tally));
             }
             at = end;
         }
         if at + SYNC <= piece.hi && sync_tail(piece.tail_from(at)) {
             self.begin(at.min(piece.hi - SYNC), time, by);
-            begun.extend(self.finish_batch(piece.hi, number));
+            begun.extend(self.finish_batch(piece.hi, tally));
             at = piece.hi;
         }
         // Nothing told where the last message ends: the next send is taken to start one.
-        self.asked.next = (at >= piece.hi).then_some(at);
+        self.asked = (at >= piece.hi).then_some(at);
         begun
     }
 
@@ -244,17 +240,16 @@ impl PgTalk {
         &mut self.batch.get_or_insert_with(fresh).facts
     }
 
-    fn finish_batch(&mut self, hi: u64, number: &mut u64) -> Option<Begun> {
+    fn finish_batch(&mut self, hi: u64, tally: &mut Tally) -> Option<Begun> {
         let batch = self.batch.take()?;
-        *number += 1;
-        let mut open = Open::new(*number, batch.begun, batch.facts);
+        let mut open = Open::new(tally.next(), batch.begun, batch.facts);
         open.request = Some(Range {
             lo: batch.lo,
             gate: batch.lo,
             hi: Some(hi),
         });
         let begun = Begun {
-            number: *number,
+            number: open.number,
             facts: open.facts.clone(),
         };
         self.queue.push(open);
@@ -262,12 +257,12 @@ impl PgTalk {
     }
 
     /// Takes a backend's send in.
-    pub(crate) fn answer(&mut self, piece: &Piece<'_>, time: Timestamp, number: &mut u64) {
+    pub(crate) fn answer(&mut self, piece: &Piece<'_>, time: Timestamp, tally: &mut Tally) {
         if piece.hi == piece.lo + 1 && self.queue.iter().next().is_none() {
             // The one byte that answers a request for TLS.
             return;
         }
-        let start = match self.answered.next {
+        let start = match self.answered {
             // Wholly inside one long message.
             Some(next) if next >= piece.hi => return,
             Some(next) if next >= piece.lo => Some(next),
@@ -275,22 +270,22 @@ impl PgTalk {
         };
         if let Some(mut at) = start {
             for message in backend(piece.from(at)) {
-                self.backend_message(&message, at, time, number);
+                self.backend_message(&message, at, time, tally);
                 at += message.total as u64;
             }
-            self.answered.next = Some(at);
+            self.answered = Some(at);
             if at >= piece.hi {
                 return;
             }
         }
-        self.answer_tail(piece, time, number);
+        self.answer_tail(piece, time, tally);
     }
 
     /// The walk was lost beyond the captured bytes: the tail tells whether the answer ends here.
-    fn answer_tail(&mut self, piece: &Piece<'_>, time: Timestamp, number: &mut u64) {
-        self.begin_answer(piece.lo, time, number);
+    fn answer_tail(&mut self, piece: &Piece<'_>, time: Timestamp, tally: &mut Tally) {
+        self.begin_answer(piece.lo, time, tally);
         let ready = ready_tail(piece.tail_from(piece.lo));
-        self.answered.next = ready.map(|_| piece.hi);
+        self.answered = ready.map(|_| piece.hi);
         if let Some(status) = ready {
             self.end_answer(piece.hi, status);
         }
@@ -301,7 +296,7 @@ impl PgTalk {
         message: &Message<'_>,
         at: u64,
         time: Timestamp,
-        number: &mut u64,
+        tally: &mut Tally,
     ) {
         let view = message.as_backend();
         let unasked = matches!(
@@ -311,7 +306,7 @@ impl PgTalk {
         if unasked && self.queue.answering().is_none() {
             return;
         }
-        self.begin_answer(at, time, number);
+        self.begin_answer(at, time, tally);
         let Some(open) = self.queue.answering() else {
             return;
         };
@@ -329,23 +324,17 @@ impl PgTalk {
         }
     }
 
-    fn begin_answer(&mut self, lo: u64, time: Timestamp, number: &mut u64) {
+    fn begin_answer(&mut self, lo: u64, time: Timestamp, tally: &mut Tally) {
         if self.queue.answering().is_some() {
             return;
         }
-        if self.queue.unanswered().is_none() {
-            *number += 1;
-            let mut open = Open::new(*number, time, PgFacts::default());
-            open.incomplete.push(Incomplete::NoRequest);
-            self.queue.push(open);
-        }
-        if let Some(open) = self.queue.unanswered() {
-            open.response = Some(Range {
-                lo,
-                gate: lo,
-                hi: None,
-            });
-        }
+        self.queue
+            .answer(lo, lo, || Open::new(tally.next(), time, PgFacts::default()));
+    }
+
+    /// Whether bytes before `lo` that were not seen may hold a request.
+    pub(crate) fn may_hide_request(&self, lo: u64) -> bool {
+        self.asked.is_none_or(|next| next < lo)
     }
 
     fn end_answer(&mut self, hi: u64, status: u8) {

@@ -25,6 +25,8 @@ pub(crate) struct Open<F> {
     pub(crate) error: Option<&'static str>,
     /// Reported as unanswered already; kept so that a late answer finds its place.
     abandoned: bool,
+    /// Written while the order was lost: no answer can be given to it.
+    doubtful: bool,
 }
 
 impl<F> Open<F> {
@@ -38,11 +40,15 @@ impl<F> Open<F> {
             incomplete: Vec::new(),
             error: None,
             abandoned: false,
+            doubtful: false,
         }
     }
 
     fn ended_at(&self) -> Option<u64> {
         self.request.map_or(Some(0), |r| r.hi)?;
+        if self.doubtful {
+            return Some(0);
+        }
         self.response?.hi
     }
 
@@ -52,51 +58,109 @@ impl<F> Open<F> {
     }
 }
 
-/// First in, first answered.
+/// First in, first answered: true only while no request and no answer went unseen. After that it is
+/// `lost`, and joins nothing until the client has read an answer to every request there can be.
 #[derive(Debug)]
-pub(crate) struct Queue<F>(VecDeque<Open<F>>);
+pub(crate) struct Queue<F> {
+    open: VecDeque<Open<F>>,
+    lost: bool,
+    /// An answer without a request was seen since the last request.
+    surplus: bool,
+}
 
 impl<F> Default for Queue<F> {
     fn default() -> Queue<F> {
-        Queue(VecDeque::new())
+        Queue {
+            open: VecDeque::new(),
+            lost: false,
+            surplus: false,
+        }
     }
 }
 
 impl<F: Clone> Queue<F> {
-    pub(crate) fn push(&mut self, open: Open<F>) {
-        self.0.push_back(open);
+    pub(crate) fn push(&mut self, mut open: Open<F>) {
+        self.surplus = false;
+        if self.lost {
+            open.doubtful = true;
+            open.fail(Incomplete::EventLoss, None);
+        }
+        self.open.push_back(open);
+    }
+
+    /// An answer begins: the request it belongs to is the oldest without one. Where there is none, an
+    /// exchange without a request is opened for it; true then.
+    pub(crate) fn answer(&mut self, lo: u64, gate: u64, fresh: impl FnOnce() -> Open<F>) -> bool {
+        let unasked = self.unanswered().is_none();
+        if unasked {
+            let mut open = fresh();
+            open.incomplete.push(Incomplete::NoRequest);
+            self.surplus = true;
+            self.open.push_back(open);
+        }
+        if let Some(open) = self.unanswered() {
+            open.response = Some(Range { lo, gate, hi: None });
+        }
+        unasked
+    }
+
+    /// A message could not be read. If it was an answer, none of those waiting can be told apart.
+    pub(crate) fn lose(&mut self, answer: bool) {
+        self.lost = true;
+        for open in self
+            .open
+            .iter_mut()
+            .filter(|open| answer && open.response.is_none())
+        {
+            open.doubtful = true;
+            open.fail(Incomplete::MessageEnd, None);
+        }
+    }
+
+    /// The client writes, having read all answers seen so far or not; `hole` where it wrote
+    /// something unseen before. What that asked is known to be answered where an answer came that
+    /// nothing seen had asked for.
+    pub(crate) fn ask(&mut self, all_read: bool, hole: bool) {
+        let waiting = self
+            .open
+            .iter()
+            .any(|open| !open.doubtful && !open.abandoned);
+        let settled = self.surplus && all_read && !waiting;
+        self.lost = (self.lost || hole) && !settled;
     }
 
     /// The newest request.
     pub(crate) fn newest(&mut self) -> Option<&mut Open<F>> {
-        self.0.back_mut()
+        self.open.back_mut()
     }
 
     /// The oldest request that no answer has begun for.
-    pub(crate) fn unanswered(&mut self) -> Option<&mut Open<F>> {
-        self.0.iter_mut().find(|open| open.response.is_none())
+    fn unanswered(&mut self) -> Option<&mut Open<F>> {
+        self.open
+            .iter_mut()
+            .find(|open| open.response.is_none() && !open.doubtful)
     }
 
     /// The exchange whose answer is being sent.
     pub(crate) fn answering(&mut self) -> Option<&mut Open<F>> {
-        self.0
+        self.open
             .iter_mut()
             .find(|open| open.response.is_some_and(|r| r.hi.is_none()))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Open<F>> {
-        self.0.iter().filter(|open| !open.abandoned)
+        self.open.iter().filter(|open| !open.abandoned)
     }
 
     /// Takes the oldest exchange if both messages ended and the answer was consumed up to `read`.
     pub(crate) fn pop_finished(&mut self, read: u64) -> Option<Open<F>> {
         while self
-            .0
+            .open
             .front()
             .and_then(Open::ended_at)
             .is_some_and(|hi| hi <= read)
         {
-            let open = self.0.pop_front()?;
+            let open = self.open.pop_front()?;
             if !open.abandoned {
                 return Some(open);
             }
@@ -110,7 +174,7 @@ impl<F: Clone> Queue<F> {
             !open.abandoned && open.response.is_none() && now.since(open.begun) >= timeout
         };
         let mut expired = Vec::new();
-        for open in self.0.iter_mut().filter(overdue) {
+        for open in self.open.iter_mut().filter(overdue) {
             open.abandoned = true;
             let mut copy = open.clone();
             copy.fail(Incomplete::NoResponse, Some("timeout"));
@@ -119,13 +183,20 @@ impl<F: Clone> Queue<F> {
         expired
     }
 
-    /// Takes out the requests whose answers were not seen: those begun before `read`, when the client
-    /// had the unseen bytes; all of them where that is not known.
+    /// Answers went unseen: takes out the requests that they were for, begun before `read`, when the
+    /// client had the unseen bytes. Where it is not known how far they go, all are taken.
     pub(crate) fn skip(&mut self, read: Option<Timestamp>, reason: Incomplete) -> Vec<Open<F>> {
         let missed =
             |open: &Open<F>| open.response.is_none() && read.is_none_or(|read| open.begun < read);
-        let (skipped, kept): (Vec<_>, Vec<_>) = self.0.drain(..).partition(missed);
-        self.0 = kept.into();
+        let waiting = self.open.iter().any(|open| open.response.is_none());
+        let unclear = self.open.iter().filter(|open| missed(open)).count() > 1
+            || (waiting && self.answering().is_some());
+        self.lost |= unclear;
+        let (skipped, kept): (Vec<_>, Vec<_>) = self
+            .open
+            .drain(..)
+            .partition(|open| unclear || missed(open));
+        self.open = kept.into();
         let mut skipped: Vec<_> = skipped.into_iter().filter(|open| !open.abandoned).collect();
         for open in &mut skipped {
             open.fail(reason, None);
@@ -139,9 +210,10 @@ impl<F: Clone> Queue<F> {
         reason: Incomplete,
         error: Option<&'static str>,
     ) -> Vec<Open<F>> {
-        let mut rest: Vec<_> = self.0.drain(..).filter(|open| !open.abandoned).collect();
+        let mut rest: Vec<_> = self.open.drain(..).filter(|open| !open.abandoned).collect();
         for open in &mut rest {
-            open.fail(reason, error);
+            let answered = open.response.is_some_and(|r| r.hi.is_some());
+            open.fail(reason, error.filter(|_| !answered));
         }
         rest
     }
@@ -186,7 +258,8 @@ mod tests {
         assert_eq!(expired.len(), 1, "the second is one nanosecond younger");
         assert_eq!(expired[0].incomplete, [Incomplete::NoResponse]);
         for hi in [5, 9] {
-            let open = queue.unanswered().expect("two wait");
+            queue.answer(0, 0, || panic!("two wait"));
+            let open = queue.answering().expect("one was found");
             open.response = Some(Range {
                 lo: 0,
                 gate: 0,

@@ -1,0 +1,23 @@
+//! What all connections share: the exchanges' numbers, and counts.
+
+/// Running totals over all connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    number: u64,
+    /// HTTP message heads read.
+    pub(crate) http_parsed: u64,
+    /// Sends that should have begun an HTTP message and could not be read.
+    pub(crate) http_unparsed: u64,
+    /// HTTP answers that had no request.
+    pub(crate) unasked: u64,
+    /// Log entries and connections dropped at a memory limit.
+    pub(crate) over_budget: u64,
+}
+
+impl Tally {
+    /// The next exchange's number.
+    pub(crate) fn next(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+}

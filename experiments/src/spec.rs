@@ -155,7 +155,7 @@ mod tests {
                      [[fault]]\nendpoint = 'search'\nshare = 0.5\nheader = 'db_ms=1'\nhop = 'app'\n";
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("x.toml");
-        let mut read = |text: &str| {
+        let read = |text: &str| {
             std::fs::write(&path, text).expect("written");
             Experiment::read(&path)
         };

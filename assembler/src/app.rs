@@ -26,6 +26,8 @@ pub(crate) struct Item {
     pub(crate) start: Timestamp,
     pub(crate) tid: u32,
     pub(crate) end: Option<Timestamp>,
+    /// Its statement was sent: a query runs once, whatever prepares and closes surround it.
+    sent: bool,
 }
 
 /// What an item is.
@@ -99,6 +101,7 @@ struct Pending {
 
 #[derive(Default)]
 struct Thread {
+    last: Timestamp,
     read: Option<PollRead>,
     pending: Option<Pending>,
 }
@@ -120,6 +123,7 @@ impl Apps {
     /// A thread read from a socket.
     pub(crate) fn recv(&mut self, tid: u32, cookie: SocketCookie, time: Timestamp) {
         let thread = self.threads.entry(tid).or_default();
+        thread.last = time;
         thread.read = Some(PollRead { cookie, time, tid });
         thread.end_poll_unless(cookie);
     }
@@ -141,6 +145,7 @@ impl Apps {
         let id = RequestId(u128::from(usdt.args[0]) << 64 | u128::from(usdt.args[1]));
         let key = (usdt.pid, id);
         let thread = self.threads.entry(usdt.tid).or_default();
+        thread.last = time;
         thread.pending = None;
         let read = thread
             .read
@@ -182,6 +187,7 @@ impl Apps {
         let binding = self.binding(cookie, &begun.facts)?;
         if let Some(item) = binding.item.filter(|_| !begun.facts.kind.is_upkeep()) {
             self.held.insert(cookie, (binding.request, item));
+            self.note_sent(&binding, &begun.facts);
         }
         let request = binding.request;
         if begun
@@ -196,9 +202,19 @@ impl Apps {
         Some(request)
     }
 
+    fn note_sent(&mut self, binding: &Binding, facts: &PgFacts) {
+        let request = self.requests.get_mut(&binding.request);
+        let item = request
+            .zip(binding.item)
+            .and_then(|(request, item)| request.items.get_mut(item));
+        if let Some(item) = item {
+            item.sent |= facts.kind.runs();
+        }
+    }
+
     fn binding(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
-        self.by_hold(cookie, facts)
-            .or_else(|| self.by_poll(cookie, facts))
+        self.by_poll(cookie, facts)
+            .or_else(|| self.by_hold(cookie, facts))
             .or_else(|| self.by_statement(cookie, facts))
             .or_else(|| self.by_transaction(cookie, facts))
     }
@@ -276,6 +292,7 @@ impl Apps {
         })
     }
 
+    /// Whether the query is open and holds no connection yet.
     fn is_waiting(&self, key: RequestKey, item: usize) -> bool {
         let open = self
             .requests
@@ -285,12 +302,13 @@ impl Apps {
         open && !self.held.values().any(|held| *held == (key, item))
     }
 
-    /// Whether every statement known from the bytes is the query's.
+    /// Whether the query is open, has not run yet, and has every statement known from the bytes.
     fn fits(&self, key: RequestKey, item: usize, facts: &PgFacts) -> bool {
         let item = self
             .requests
             .get(&key)
-            .and_then(|request| request.items.get(item));
+            .and_then(|request| request.items.get(item))
+            .filter(|item| item.end.is_none() && !(item.sent && facts.kind.runs()));
         match item.map(|item| &item.kind) {
             Some(ItemKind::Query { statement, .. }) => {
                 facts.statements.iter().all(|s| s.agrees(statement))
@@ -341,6 +359,11 @@ impl Apps {
             .is_some_and(|request| request.end.is_none())
     }
 
+    /// Forgets what threads did before `time`: a thread may be gone without a word.
+    pub(crate) fn forget(&mut self, time: Timestamp) {
+        self.threads.retain(|_, thread| thread.last >= time);
+    }
+
     /// A socket is gone.
     pub(crate) fn close(&mut self, cookie: SocketCookie) {
         self.held.remove(&cookie);
@@ -360,6 +383,17 @@ impl Thread {
 }
 
 impl AppRequest {
+    /// Start and end of the handler: what its own probes say, else the first and last of what it holds.
+    pub(crate) fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        let items = self.items.iter();
+        let times = items
+            .flat_map(|item| [Some(item.start), item.end])
+            .flatten();
+        let start = self.start.or_else(|| times.clone().min())?;
+        let end = self.end.map(|(end, _)| end).or_else(|| times.max());
+        Some((start, end.unwrap_or(start).max(start)))
+    }
+
     fn note(&mut self, usdt: &Usdt, time: Timestamp, read: Option<PollRead>) {
         let [first, second] = &usdt.text;
         match usdt.probe {
@@ -424,6 +458,7 @@ impl AppRequest {
             start,
             tid: usdt.tid,
             end: None,
+            sent: false,
         });
     }
 

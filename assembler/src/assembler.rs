@@ -5,7 +5,7 @@ use tierscope_model::{
     Timestamp, Trace, TraceId, Usdt,
 };
 
-use crate::app::Apps;
+use crate::app::{Apps, Proof};
 use crate::backend::{Backends, Work};
 use crate::checks::check;
 use crate::connections::Connections;
@@ -67,6 +67,8 @@ pub struct Assembler {
     out: Vec<Assembled>,
     swept: Timestamp,
     now: Timestamp,
+    /// The longest that a request is held open. Nanoseconds.
+    patience: Nanos,
 }
 
 /// How often overdue things are looked for, in event time.
@@ -89,6 +91,7 @@ impl Assembler {
             out: Vec::new(),
             swept: Timestamp(0),
             now: Timestamp(0),
+            patience,
             options,
         }
     }
@@ -132,7 +135,7 @@ impl Assembler {
         let time = event.time;
         self.now = self.now.max(time);
         match event.body {
-            Body::Socket(socket) => self.connections.socket(&socket),
+            Body::Socket(socket) => self.connections.socket(&socket, time, &mut self.finished),
             Body::Send(send) => self.send(&send, time),
             Body::Recv(recv) => {
                 self.apps.recv(recv.tid, recv.cookie, time);
@@ -146,7 +149,7 @@ impl Assembler {
                 if process.change == ProcessChange::Exit {
                     self.backends.exited(process.pid);
                 }
-                self.processes.change(&process);
+                self.processes.change(&process, time);
             }
             Body::Loss(loss) => {
                 self.counts.lost_events += loss.count;
@@ -214,15 +217,17 @@ impl Assembler {
     }
 
     /// The id that keys the request. A request's own header is believed only from a process that
-    /// serves others itself: what a client outside chose keys nothing.
+    /// serves others itself: what a client outside chose keys nothing, nor does its echo.
     fn id_of(&self, exchange: &Exchange) -> Option<RequestId> {
         let facts = exchange.http()?;
         let inner = exchange
             .client
             .pid
             .is_some_and(|pid| self.connections.is_server(pid));
-        let asked = facts.asked_id.filter(|_| inner);
-        asked.or(facts.answered_id)
+        let given = facts
+            .answered_id
+            .filter(|id| inner || facts.asked_id != Some(*id));
+        facts.asked_id.filter(|_| inner).or(given)
     }
 
     fn place_query(&mut self, exchange: Exchange, facts: &PgFacts) {
@@ -251,11 +256,14 @@ impl Assembler {
                 },
                 self.now,
             ),
-            None => self.set_apart(exchange, facts, &work),
+            None => self.set_apart(exchange, &work),
         }
     }
 
-    fn set_apart(&mut self, exchange: Exchange, facts: &PgFacts, work: &Work) {
+    fn set_apart(&mut self, exchange: Exchange, work: &Work) {
+        let Some(kind) = exchange.postgres().map(|facts| facts.kind) else {
+            return;
+        };
         let mut spans: Vec<Span> = Vec::new();
         exchange_spans(
             &exchange,
@@ -267,9 +275,9 @@ impl Assembler {
         let Some(first) = spans.first() else { return };
         let trace_id = TraceId(u128::from(first.span_id.0));
         let mut incomplete = exchange.incomplete;
-        let endpoint = if facts.kind.is_upkeep() {
+        let endpoint = if kind.is_upkeep() {
             self.counts.upkeep_exchanges += 1;
-            format!("connection upkeep: {}", facts.kind.name())
+            format!("connection upkeep: {}", kind.name())
         } else {
             self.counts.orphan_spans += spans.iter().filter(|s| s.parent.is_none()).count() as u64;
             incomplete.push(Incomplete::Orphan);
@@ -299,31 +307,46 @@ impl Assembler {
         {
             self.build(parts);
         }
+        self.forget();
     }
 
-    fn build(&mut self, parts: Parts) {
-        let mut trace = tree::build(parts, &mut self.processes, &mut self.counts);
+    /// Forgets what no open request can reach back to.
+    fn forget(&mut self) {
+        let horizon = self.now - 2 * self.patience;
+        self.losses.retain(|loss| loss.last >= horizon);
+        self.apps.forget(horizon);
+        self.processes.forget(horizon);
+    }
+
+    fn build(&mut self, mut parts: Parts) {
+        let lossy = parts
+            .times()
+            .is_some_and(|(start, end)| self.lost_between(start, end));
+        if lossy {
+            parts.incomplete.push(Incomplete::EventLoss);
+            // The query that a statement belongs to may be one that was not seen.
+            let by_statement = |query: &mut Query| matches!(query.binding.proof, Proof::Statement);
+            for query in parts
+                .queries
+                .extract_if(.., by_statement)
+                .collect::<Vec<_>>()
+            {
+                self.set_apart(query.exchange, &query.work);
+            }
+        }
+        let trace = tree::build(parts, &mut self.processes, &mut self.counts);
         if trace.spans.is_empty() {
             return;
-        }
-        if self.losses.iter().any(|loss| overlaps(loss, &trace)) {
-            trace.incomplete.push(Incomplete::EventLoss);
-            trace.incomplete.sort_unstable();
         }
         self.counts.traces += 1;
         self.counts.conservation_violations += check(&trace).len() as u64;
         self.out.push(Assembled::Request(trace));
     }
-}
 
-/// Lost events may have been any open trace's.
-fn overlaps(loss: &Loss, trace: &Trace) -> bool {
-    let start = trace
-        .spans
-        .iter()
-        .map(|s| s.start)
-        .min()
-        .unwrap_or_default();
-    let end = trace.spans.iter().map(|s| s.end).max().unwrap_or_default();
-    loss.first <= end && start <= loss.last
+    /// Lost events may have been any open trace's.
+    fn lost_between(&self, start: Timestamp, end: Timestamp) -> bool {
+        self.losses
+            .iter()
+            .any(|loss| loss.first <= end && start <= loss.last)
+    }
 }

@@ -15,6 +15,8 @@ use crate::tally::Tally;
 
 /// Log entries kept per connection; beyond this the oldest are dropped.
 const LOG_LIMIT: usize = 65_536;
+/// The same while it is not known what the connection speaks.
+const UNKNOWN_LOG_LIMIT: usize = 256;
 
 /// What the connection speaks, judged by content once and kept.
 #[derive(Debug)]
@@ -190,7 +192,8 @@ impl Connection {
             pid: recv.pid,
             tid: recv.tid,
         };
-        self.ends[end].pid.get_or_insert(recv.pid);
+        // Who reads serves: a listener's child may have been announced under its parent.
+        self.ends[end].pid = Some(recv.pid);
         if recv.len > 0 {
             let stream = &mut self.streams[1 - end];
             let lo = stream.offset(recv.seq);
@@ -341,8 +344,12 @@ impl Connection {
     }
 
     fn limit(&mut self, tally: &mut Tally) {
+        let limit = match self.talk {
+            Talk::Unknown => UNKNOWN_LOG_LIMIT,
+            _ => LOG_LIMIT,
+        };
         for stream in &mut self.streams {
-            if stream.len() > LOG_LIMIT {
+            if stream.len() > limit {
                 tally.over_budget += stream.len() as u64;
                 stream.prune(stream.written.max(stream.read));
             }

@@ -15,6 +15,8 @@ use crate::exchange::Exchange;
 use crate::postgres::Begun;
 use crate::tally::Tally;
 
+/// Most connections held open at a time.
+const LIMIT: usize = 65_536;
 /// A connection of which one end closed is kept this long for what the other end's last call tells.
 const LINGER: Nanos = 1_000_000_000;
 
@@ -44,16 +46,21 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn socket(&mut self, socket: &Socket) {
+    /// A socket is established at `time`.
+    pub(crate) fn socket(&mut self, socket: &Socket, time: Timestamp, out: &mut Vec<Exchange>) {
         if self.sockets.contains_key(&socket.cookie) {
             return;
+        }
+        let tuple = tuple(socket.local, socket.peer, socket.netns);
+        if let Some(earlier) = self.tuples.get(&tuple).copied() {
+            // Its addresses are taken anew: the earlier socket is gone, though nothing said so.
+            self.close(earlier, time, out);
         }
         let (number, end) = self.join(socket).unwrap_or_else(|| {
             self.next += 1;
             self.open.insert(self.next, Connection::new(socket));
             (self.next, 0)
         });
-        let tuple = tuple(socket.local, socket.peer, socket.netns);
         self.sockets
             .insert(socket.cookie, Place { number, end, tuple });
         self.tuples.insert(tuple, socket.cookie);
@@ -126,7 +133,7 @@ impl Connections {
         }
     }
 
-    /// Closes what is overdue; called about once a second.
+    /// Closes what is overdue, and beyond the limit the oldest.
     pub(crate) fn sweep(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Exchange>) {
         for connection in self.open.values_mut() {
             connection.expire(now, timeout, out);
@@ -137,6 +144,13 @@ impl Connections {
         let stale: Vec<u64> = self.open.iter().filter_map(stale).collect();
         for number in stale {
             self.end(number, now, Incomplete::ConnectionClosed, out);
+        }
+        while self.open.len() > LIMIT {
+            let Some(oldest) = self.open.keys().next().copied() else {
+                break;
+            };
+            self.tally.over_budget += 1;
+            self.end(oldest, now, Incomplete::Budget, out);
         }
     }
 

@@ -53,17 +53,7 @@ fn handler(
     parent: Option<Link>,
     resource: &Arc<Resource>,
 ) -> Option<Span> {
-    let times = request
-        .items
-        .iter()
-        .flat_map(|item| [Some(item.start), item.end])
-        .flatten();
-    let start = request.start.or_else(|| times.clone().min())?;
-    let end = request
-        .end
-        .map(|(end, _)| end)
-        .or_else(|| times.max())
-        .unwrap_or(start);
+    let (start, end) = request.times()?;
     let id = derive(
         "handler",
         &[
@@ -73,13 +63,7 @@ fn handler(
             start.0,
         ],
     );
-    let mut span = internal(
-        id,
-        parent,
-        "handler",
-        (start, end.max(start)),
-        resource.clone(),
-    );
+    let mut span = internal(id, parent, "handler", (start, end), resource.clone());
     span.attributes.set(attr::THREAD_ID, request.tid);
     if !request.path.is_empty() {
         span.attributes

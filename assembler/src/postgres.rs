@@ -19,6 +19,8 @@ use crate::queue::{Open, Queue, Range};
 use crate::stream::Caller;
 use crate::tally::Tally;
 
+/// Named statements remembered per connection; beyond it they are known by what the backend reports.
+const PREPARED_LIMIT: usize = 1024;
 const SYNC: u64 = 5;
 const READY: u64 = 6;
 
@@ -50,6 +52,11 @@ impl PgKind {
             PgKind::Query => "query",
             PgKind::Simple => "simple query",
         }
+    }
+
+    /// Runs a statement.
+    pub(crate) fn runs(self) -> bool {
+        matches!(self, PgKind::Query | PgKind::Simple)
     }
 
     /// Keeps a connection in order; belongs to no statement.
@@ -184,19 +191,7 @@ impl PgTalk {
         ) {
             return false;
         }
-        let known = match &view {
-            Frontend::Bind { statement, .. } => self.prepared.get(*statement).cloned(),
-            _ => None,
-        };
-        if let Frontend::Parse {
-            name,
-            sql,
-            sql_complete,
-        } = &view
-        {
-            self.prepared
-                .insert((*name).to_owned(), Statement::new(sql, !sql_complete));
-        }
+        let known = self.prepare(&view);
         let facts = self.begin(at, time, by);
         match view {
             Frontend::Parse {
@@ -226,6 +221,29 @@ impl PgTalk {
             _ => {}
         }
         false
+    }
+
+    /// Keeps account of the named statements; the text of the one that a Bind names, if it is known.
+    fn prepare(&mut self, view: &Frontend<'_>) -> Option<Statement> {
+        match view {
+            Frontend::Bind { statement, .. } => return self.prepared.get(*statement).cloned(),
+            Frontend::Parse {
+                name,
+                sql,
+                sql_complete,
+            } => {
+                let full = self.prepared.len() >= PREPARED_LIMIT;
+                if !full || self.prepared.contains_key(*name) {
+                    let statement = Statement::new(sql, !sql_complete);
+                    self.prepared.insert((*name).to_owned(), statement);
+                }
+            }
+            Frontend::Close { kind: b'S', name } => {
+                self.prepared.remove(*name);
+            }
+            _ => {}
+        }
+        None
     }
 
     fn begin(&mut self, lo: u64, begun: Timestamp, by: Caller) -> &mut PgFacts {

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tierscope_model::{Process, ProcessChange, Resource};
+use tierscope_model::{Process, ProcessChange, Resource, Timestamp};
 
 /// What is known of each process; entries outlive their process, as spans are made later.
 pub(crate) struct Processes {
     services: Vec<String>,
     host: String,
     known: HashMap<u32, Arc<Resource>>,
+    exited: HashMap<u32, Timestamp>,
 }
 
 impl Processes {
@@ -19,19 +20,30 @@ impl Processes {
             services,
             host,
             known: HashMap::new(),
+            exited: HashMap::new(),
         }
     }
 
-    pub(crate) fn change(&mut self, process: &Process) {
+    pub(crate) fn change(&mut self, process: &Process, time: Timestamp) {
         if process.change == ProcessChange::Exit {
+            self.exited.insert(process.pid, time);
             return;
         }
+        self.exited.remove(&process.pid);
         let service = match self.services.get(process.service as usize) {
             Some(name) => name.clone(),
             None => process.comm.clone(),
         };
         let resource = self.resource(service, process.comm.clone(), process.pid);
         self.known.insert(process.pid, resource);
+    }
+
+    /// Forgets the processes that exited before `time`.
+    pub(crate) fn forget(&mut self, time: Timestamp) {
+        let gone = self.exited.extract_if(|_, exited| *exited < time);
+        for (pid, _) in gone {
+            self.known.remove(&pid);
+        }
     }
 
     /// The process's resource; one not announced is named by its address.

@@ -93,10 +93,10 @@ impl Requests {
             if over {
                 self.over_budget += 1;
                 ready.extend(self.take(id, apps, Some(Incomplete::Budget)));
-            } else if bucket.last + self.grace > now {
-                self.due.push_back((bucket.last + self.grace, id));
             } else if now.since(bucket.first) >= self.patience {
                 ready.extend(self.take(id, apps, Some(Incomplete::NoResponse)));
+            } else if bucket.last + self.grace > now {
+                self.due.push_back((bucket.last + self.grace, id));
             } else if bucket.is_open(id, apps, connections) {
                 self.due.push_back((now + self.grace, id));
             } else {

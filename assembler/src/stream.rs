@@ -154,11 +154,16 @@ impl Stream {
         drop_below(&mut self.arrivals, offset, |a| a.hi);
         drop_below(&mut self.reads, offset, |r| r.hi);
         drop_below(&mut self.retransmits, offset, |r| r.1);
+        self.ahead.retain(|_, hi| *hi > offset);
     }
 
     /// Entries held, for the memory budget.
     pub(crate) fn len(&self) -> usize {
-        self.writes.len() + self.arrivals.len() + self.reads.len() + self.ahead.len()
+        self.writes.len()
+            + self.arrivals.len()
+            + self.reads.len()
+            + self.ahead.len()
+            + self.retransmits.len()
     }
 }
 

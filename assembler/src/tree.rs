@@ -35,6 +35,19 @@ pub(crate) struct Parts {
     pub(crate) incomplete: Vec<Incomplete>,
 }
 
+impl Parts {
+    /// From the first to the last that was seen of the request; none where nothing was.
+    pub(crate) fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        let queries = self.queries.iter().map(|query| &query.exchange);
+        let exchanges = self.exchanges.iter().chain(queries);
+        let exchanges = exchanges.map(|exchange| (exchange.begun, exchange.closed));
+        let handlers = self.apps.iter().filter_map(|(_, request)| request.times());
+        exchanges
+            .chain(handlers)
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+}
+
 /// Builds the trace of one request.
 pub(crate) fn build(mut parts: Parts, processes: &mut Processes, counts: &mut Counts) -> Trace {
     parts.exchanges.sort_by_key(|x| (x.begun, x.number));

@@ -3,12 +3,18 @@
 #ifndef TIERSCOPE_EMIT_H
 #define TIERSCOPE_EMIT_H
 
+/* Per CPU, and still atomic: an interrupt may count in the middle of a count. */
+static __always_inline void add_one(u64 *count)
+{
+	__sync_fetch_and_add(count, 1);
+}
+
 static __always_inline void count_filtered(u32 reason)
 {
 	u64 *count = bpf_map_lookup_elem(&filtered, &reason);
 
 	if (count)
-		(*count)++;
+		add_one(count);
 }
 
 static __always_inline void count_lost(struct ts_program_counters *c, u64 now)
@@ -16,7 +22,7 @@ static __always_inline void count_lost(struct ts_program_counters *c, u64 now)
 	if (!c->lost)
 		c->lost_first_ts = now;
 	c->lost_last_ts = now;
-	c->lost++;
+	add_one(&c->lost);
 }
 
 /* An event that never became a record: a map was full. */
@@ -26,7 +32,7 @@ static __always_inline void lose(u32 program)
 
 	if (!c)
 		return;
-	c->seen++;
+	add_one(&c->seen);
 	count_lost(c, bpf_ktime_get_ns());
 }
 
@@ -42,11 +48,11 @@ static __always_inline void emit(u32 program, struct ts_head *head, u16 kind, u3
 	head->ts = bpf_ktime_get_ns();
 	if (!c)
 		return;
-	c->seen++;
+	add_one(&c->seen);
 	if (bpf_ringbuf_output(&events, head, len, BPF_RB_NO_WAKEUP))
 		count_lost(c, head->ts);
 	else
-		c->delivered++;
+		add_one(&c->delivered);
 }
 
 #define EMIT(program, kind, record) emit(program, &(record)->head, kind, sizeof(*(record)))

@@ -28,7 +28,6 @@ typedef unsigned long long ts_u64;
 /* Most bytes of each string argument of a probe, its NUL not counted. */
 #define TS_TEXT_MAX 1024
 #define TS_COMM_LEN 16
-#define TS_MAX_CPUS 256
 
 enum ts_kind {
 	TS_KIND_SOCKET = 1,
@@ -88,8 +87,8 @@ enum ts_filter {
 	TS_FILTER_SEND_ERROR = 3,
 	TS_FILTER_NOT_TCP = 4,        /* a traced process's other sockets */
 	TS_FILTER_RETRANSMIT_FAILED = 5,
-	TS_FILTER_SEGMENTS_BEYOND = 6, /* bytes past the 8th segment of a send: not captured */
-	TS_FILTER_UNREADABLE = 7,     /* sendfile bodies and pages not in memory: not captured */
+	TS_FILTER_SEGMENTS_BEYOND = 6, /* sends whose first or last bytes lie past the 8th segment: not captured */
+	TS_FILTER_UNREADABLE = 7,     /* sends of sendfile pages, or of pages not in memory: not captured */
 	TS_FILTER_SEND_OVERLAP = 8,   /* two threads in one socket's send: this one's goes on as a record of its own */
 	TS_FILTER_RESYNC = 9,         /* bytes went by unread (splice, urgent data): the cursor follows the kernel's */
 	TS_FILTER_TEXT_FAULT = 10,    /* a probe's string or argument was not in memory: empty, or 0 */

@@ -13,6 +13,7 @@ struct source {
 	struct iovec single;
 	bool user;
 	bool fault;
+	bool short_counted;
 };
 
 static __always_inline const struct iovec *iter_segments(const struct iov_iter *i)
@@ -79,6 +80,15 @@ static __always_inline u32 gather(struct source *src, u64 from, u32 want, u8 *ds
 		from = 0;
 	}
 	return got;
+}
+
+/* Bytes that were wanted and not had; counted once per send. */
+static __always_inline void count_short(struct source *src, u32 got, u32 want)
+{
+	if (got == want || src->short_counted)
+		return;
+	src->short_counted = true;
+	count_filtered(src->fault ? TS_FILTER_UNREADABLE : TS_FILTER_SEGMENTS_BEYOND);
 }
 
 #endif

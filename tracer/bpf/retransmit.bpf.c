@@ -7,14 +7,15 @@ int BPF_PROG(retransmit, const struct sock *sk, const struct sk_buff *skb, int e
 	struct socket_state *s = socket_find(sk);
 	struct range range;
 
-	if (!s || !s->open)
+	if (!s)
 		return 0;
 	if (err) {
 		count_filtered(TS_FILTER_RETRANSMIT_FAILED);
 		return 0;
 	}
 	range = segment_range(skb);
-	if (range.seq == range.end_seq) {
+	/* A SYN, while the connection is still being made, carries none either. */
+	if (!s->open || range.seq == range.end_seq) {
 		count_filtered(TS_FILTER_PURE_ACK);
 		return 0;
 	}

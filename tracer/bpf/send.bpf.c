@@ -40,10 +40,7 @@ static __always_inline u32 capture_head(struct socket_state *s, struct pending *
 	if (want > src->count)
 		want = src->count;
 	len = gather(src, 0, want, p->head, TS_HEAD_MAX_PG);
-	if (src->fault)
-		count_filtered(TS_FILTER_UNREADABLE);
-	else if (len < want)
-		count_filtered(TS_FILTER_SEGMENTS_BEYOND);
+	count_short(src, len, want);
 	if (judging)
 		judge_once(s, p, len);
 	if (s->protocol != TS_PROTOCOL_PG_FRONTEND && len > TS_HEAD_MAX)
@@ -56,8 +53,10 @@ static __always_inline u32 capture_tail(struct pending *p, struct source *src)
 {
 	u32 want = src->count < TS_TAIL_MAX ? src->count : TS_TAIL_MAX;
 	u8 tail[2 * TS_TAIL_MAX] = {};
+	u32 got = gather(src, src->count - want, want, tail, TS_TAIL_MAX);
 
-	if (gather(src, src->count - want, want, tail, TS_TAIL_MAX) != want)
+	count_short(src, got, want);
+	if (got != want)
 		return 0;
 	__builtin_memcpy(p->record.tail, tail, TS_TAIL_MAX);
 	return want;
@@ -155,7 +154,12 @@ int BPF_PROG(send_start, const struct sock *sk, const struct msghdr *msg)
 		lose(TS_PROGRAM_SEND_START);
 		return 0;
 	}
-	if (p->cookie != s->cookie)
+	/* A send of which the end was missed. */
+	if (p->cookie && (p->cookie != s->cookie || msg->msg_iter.count > p->asked)) {
+		lose(TS_PROGRAM_SEND_END);
+		p->cookie = 0;
+	}
+	if (!p->cookie)
 		p->before = 0;
 	else if (send_goes_on(p, tp, msg))
 		return 0;

@@ -83,7 +83,7 @@ fn gathered_sends_are_captured_over_their_segments() {
         return;
     };
     let sends = records.sends_of(records.pair(port).server.cookie);
-    assert_eq!(sends.len(), 2);
+    assert_eq!(sends.len(), 3);
     assert_eq!(sends[0].head, workload::FEW.concat().as_bytes());
     assert_eq!(sends[0].fixed.tail_len, 0);
     assert_eq!(sends[1].fixed.sent as usize, 10 * workload::MANY_SEGMENTS);
@@ -92,7 +92,9 @@ fn gathered_sends_are_captured_over_their_segments() {
         sends[1].fixed.tail_len, 0,
         "its end is beyond the 8th segment"
     );
-    assert_eq!(records.filtered(TS_FILTER_SEGMENTS_BEYOND), 1);
+    assert_eq!(sends[2].head, workload::LONG[..TS_HEAD_MAX as usize]);
+    assert_eq!(sends[2].fixed.tail_len, 0, "so is this one's");
+    assert_eq!(records.filtered(TS_FILTER_SEGMENTS_BEYOND), 2);
 }
 
 #[test]

@@ -182,9 +182,11 @@ fn ipv6() {
     keep_alive_over(&TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("bind"));
 }
 
-/// Segments of the gathered sends: one fits the capture, one has more segments than are looked at.
+/// Segments of the gathered sends: one fits the capture, one has more segments than are looked at, and of
+/// one only the end lies beyond them.
 pub const FEW: [&str; 3] = ["HTTP/1.1 200 OK\r\n", "Content-Length: 4\r\n\r\n", "body"];
 pub const MANY_SEGMENTS: usize = 12;
+pub const LONG: [u8; 1000] = [b'x'; 1000];
 
 fn gathered() {
     gate();
@@ -196,6 +198,10 @@ fn gathered() {
     let many = [IoSlice::new(b"0123456789"); MANY_SEGMENTS];
     let sent = server.write_vectored(&many).expect("many");
     client.read_exact(&mut vec![0; sent]).expect("many");
+    let mut long = [IoSlice::new(b"0123456789"); MANY_SEGMENTS];
+    long[0] = IoSlice::new(&LONG);
+    let sent = server.write_vectored(&long).expect("long");
+    client.read_exact(&mut vec![0; sent]).expect("long");
     finish(client, server);
 }
 

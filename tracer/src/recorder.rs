@@ -67,8 +67,11 @@ pub enum RecordError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// This host's facts for the header.
-    #[error("cannot read this host's clocks or boot id")]
+    #[error("cannot read this host's clocks, name or boot id: is /proc mounted?")]
     Host(#[source] std::io::Error),
+    /// The system has no thread for it.
+    #[error("cannot start the recording thread: end something, or raise the limit (`ulimit -u`)")]
+    Spawn(#[source] std::io::Error),
     /// The recording thread is gone.
     #[error("the recording of {0} ended unexpectedly: the file reads up to its last whole block")]
     Thread(PathBuf),
@@ -127,7 +130,7 @@ impl Recorder {
         let thread = std::thread::Builder::new()
             .name("tierscope-rec".to_owned())
             .spawn(move || copier.run(&stopped))
-            .map_err(RecordError::Host)?;
+            .map_err(RecordError::Spawn)?;
         Ok(Recorder {
             path,
             stop,

@@ -8,9 +8,10 @@ use zerocopy::FromBytes;
 
 use crate::wire_record::*;
 
-/// Sockets whose last send ended within a message; beyond this they are forgotten, which costs text, not
-/// secrecy: bytes that begin no message become 0.
+/// Sockets whose last send ended within a message, and bytes of cut heads that are held for them; beyond
+/// this all are forgotten, which costs text, not secrecy: bytes that begin no message become 0.
 const MAX_OPEN: usize = 65_536;
+const MAX_HELD: usize = 16 << 20;
 /// Different texts of probes whose masked form is remembered: an application has some dozens of statements.
 const MAX_TEXTS: usize = 1024;
 /// Longest HTTP head that is put together from several sends, in bytes.
@@ -25,6 +26,8 @@ const MAX_HEAD: usize = 64 * 1024;
 pub struct Scrubber {
     keep: Keep,
     open: HashMap<u64, Open>,
+    /// Bytes of heads in `open`.
+    held: usize,
     masked: HashMap<Box<[u8]>, Box<[u8]>>,
 }
 
@@ -35,6 +38,15 @@ enum Open {
     Head { sent: Vec<u8>, next: u32 },
     /// More of a PostgreSQL message, up to this sequence number.
     Message { end: u32 },
+}
+
+impl Open {
+    fn held(&self) -> usize {
+        match self {
+            Open::Head { sent, .. } => sent.len(),
+            Open::Message { .. } => 0,
+        }
+    }
 }
 
 impl Scrubber {
@@ -71,7 +83,7 @@ impl Scrubber {
         let (tail, unused) = tail.split_at_mut_checked(usize::from(send.tail_len))?;
         padding.fill(0);
         unused.fill(0);
-        let open = self.open.remove(&send.cookie);
+        let open = self.forget(send.cookie);
         let next = match u32::from(send.protocol) {
             TS_PROTOCOL_HTTP if self.keep.text => None,
             TS_PROTOCOL_HTTP => {
@@ -94,10 +106,18 @@ impl Scrubber {
 
     fn remember(&mut self, cookie: u64, open: Option<Open>) {
         let Some(open) = open else { return };
-        if self.open.len() >= MAX_OPEN {
+        if self.open.len() >= MAX_OPEN || self.held + open.held() > MAX_HELD {
             self.open.clear();
+            self.held = 0;
         }
+        self.held += open.held();
         self.open.insert(cookie, open);
+    }
+
+    fn forget(&mut self, cookie: u64) -> Option<Open> {
+        let open = self.open.remove(&cookie)?;
+        self.held -= open.held();
+        Some(open)
     }
 
     fn usdt(&mut self, record: &mut [u8]) -> Option<()> {
@@ -128,7 +148,7 @@ impl Scrubber {
 
     fn close(&mut self, record: &[u8]) -> Option<()> {
         let (close, _) = ts_close::read_from_prefix(record).ok()?;
-        self.open.remove(&close.cookie);
+        self.forget(close.cookie);
         Some(())
     }
 }

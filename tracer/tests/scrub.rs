@@ -9,6 +9,7 @@ use tierscope_tracer::wire_record::*;
 use tierscope_tracer::{Scrubber, decode};
 use tierscope_wire::Keep;
 use tierscope_wire::http::{Head, parse_head};
+use zerocopy::FromBytes;
 
 fn scrubbed(scrubber: &mut Scrubber, mut record: Vec<u8>) -> Send {
     let len = record.len();
@@ -103,6 +104,26 @@ fn what_is_asked_for_is_kept() {
         scrubber.scrub(&mut kept);
         assert_eq!(kept, record);
     }
+}
+
+#[test]
+fn heads_that_never_end_are_held_up_to_a_limit() {
+    let mut scrubber = Scrubber::default();
+    let mut scrub = |cookie, seq, bytes: &[u8]| {
+        let mut record = send(TS_PROTOCOL_HTTP, seq, bytes.len() as u32, bytes, b"");
+        let (fixed, _) = ts_send::mut_from_prefix(&mut record).expect("a send");
+        fixed.cookie = cookie;
+        scrubbed(&mut scrubber, record).head
+    };
+    let start = format!("GET / HTTP/1.1\r\nCookie: {}\r\n", "x".repeat(460));
+    let next = start.len() as u32;
+    let one_too_many = (16 << 20) / start.len() as u64;
+    for cookie in 0..=one_too_many {
+        scrub(cookie, 0, start.as_bytes());
+    }
+    let rest = b"Content-Length: 0\r\n\r\n";
+    assert_eq!(scrub(0, next, rest), [0; 21], "forgotten");
+    assert_eq!(scrub(one_too_many, next, rest), rest, "held");
 }
 
 #[test]

@@ -389,6 +389,7 @@ impl AppRequest {
         let times = items
             .flat_map(|item| [Some(item.start), item.end])
             .flatten();
+        let times = times.chain(self.points.iter().map(|point| point.time));
         let start = self.start.or_else(|| times.clone().min())?;
         let end = self.end.map(|(end, _)| end).or_else(|| times.max());
         Some((start, end.unwrap_or(start).max(start)))

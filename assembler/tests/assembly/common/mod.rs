@@ -1,5 +1,8 @@
 //! What several tests need: reading recordings and running the assembler over events.
 
+pub mod messages;
+pub mod world;
+
 use std::path::{Path, PathBuf};
 
 use tierscope_assembler::{Assembled, Assembler, Counts, Options};

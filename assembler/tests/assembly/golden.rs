@@ -1,13 +1,11 @@
 //! Recordings of the lab give exactly the trees in `tests/data/*.golden`, in whatever order their events come.
 
-mod common;
-
 use std::fmt::Write;
 
 use tierscope_assembler::{Assembled, Counts, Options, check};
 use tierscope_model::{Event, Span, SpanId, Status, Timestamp, Trace, attr};
 
-use common::{Recording, assemble, data, recording, trace};
+use crate::common::{Recording, assemble, data, recording, trace};
 
 /// Requests apart from upkeep and orphans, oldest first.
 fn requests(assembled: &[Assembled]) -> Vec<&Trace> {

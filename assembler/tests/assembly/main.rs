@@ -1,0 +1,7 @@
+//! The assembler from outside: recordings and synthetic events in, trees out.
+
+mod common;
+mod golden;
+mod http;
+mod limits;
+mod postgres;

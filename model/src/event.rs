@@ -252,7 +252,7 @@ pub struct Process {
 pub struct Loss {
     /// Program, as in the recording's header.
     pub program: u32,
-    /// CPU they were lost on.
+    /// CPU they were lost on; `u32::MAX` where the kernel does not tell.
     pub on_cpu: u32,
     /// How many, since the last such record.
     pub count: u64,

@@ -28,6 +28,8 @@ typedef unsigned long long ts_u64;
 /* Most bytes of each string argument of a probe, its NUL not counted. */
 #define TS_TEXT_MAX 1024
 #define TS_COMM_LEN 16
+/* A loss of which the kernel does not tell the CPU. */
+#define TS_CPU_UNKNOWN 0xffffffff
 
 enum ts_kind {
 	TS_KIND_SOCKET = 1,

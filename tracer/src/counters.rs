@@ -6,9 +6,10 @@ use zerocopy::IntoBytes;
 
 use crate::TracerError;
 use crate::kernel::monotonic_ns;
+use crate::misses::Misses;
 use crate::wire_record::{
-    TS_FILTER_COUNT, TS_KIND_FILTERED, TS_KIND_LOSS, TS_PROGRAM_COUNT, ts_filtered, ts_head,
-    ts_loss, ts_program_counters,
+    TS_CPU_UNKNOWN, TS_FILTER_COUNT, TS_KIND_FILTERED, TS_KIND_LOSS, TS_PROGRAM_COUNT, ts_filtered,
+    ts_head, ts_loss, ts_program_counters,
 };
 
 /// `ts_program_counters` as the map's reader wants it: plain integers.
@@ -33,6 +34,7 @@ pub(crate) struct Counters {
     filters: PerCpuArray<MapData, u64>,
     lost: Vec<Vec<u64>>,
     filtered: Vec<u64>,
+    misses: Vec<Misses>,
     polled_at: u64,
 }
 
@@ -44,8 +46,14 @@ impl Counters {
             filters: per_cpu_array(bpf, "filtered")?,
             lost: vec![Vec::new(); TS_PROGRAM_COUNT as usize],
             filtered: vec![0; TS_FILTER_COUNT as usize],
+            misses: Vec::new(),
             polled_at: monotonic_ns(),
         })
+    }
+
+    /// Runs that the kernel left out count as lost from now on.
+    pub(crate) fn watch(&mut self, misses: Vec<Misses>) {
+        self.misses = misses;
     }
 
     /// LOSS and FILTERED records of what happened since the last call; none when nothing did.
@@ -55,6 +63,7 @@ impl Counters {
         for program in 0..TS_PROGRAM_COUNT {
             self.poll_program(program, now, &mut records)?;
         }
+        records.extend(self.poll_misses(now));
         for reason in 0..TS_FILTER_COUNT {
             self.poll_filter(reason, now, &mut records)?;
         }
@@ -112,6 +121,23 @@ impl Counters {
             }
         }
         Ok(())
+    }
+
+    /// The kernel does not say when, nor on which CPU.
+    fn poll_misses(&mut self, now: u64) -> Vec<Vec<u8>> {
+        let polled_at = self.polled_at;
+        let loss = |misses: &mut Misses| ts_loss {
+            head: head::<ts_loss>(TS_KIND_LOSS, now),
+            program: misses.program,
+            on_cpu: TS_CPU_UNKNOWN,
+            count: misses.take(),
+            first_ts: polled_at,
+            last_ts: now,
+        };
+        let new = self.misses.iter_mut().map(loss);
+        new.filter(|loss| loss.count > 0)
+            .map(|loss| loss.as_bytes().to_vec())
+            .collect()
     }
 
     fn poll_filter(

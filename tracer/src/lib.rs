@@ -8,6 +8,7 @@ mod error;
 pub mod hooks;
 pub mod host;
 mod kernel;
+mod misses;
 mod processes;
 pub mod recorder;
 pub mod recording;

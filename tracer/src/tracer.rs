@@ -14,6 +14,7 @@ use crate::TracerError;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
 use crate::hooks::{self, HookReport, program_mut};
 use crate::kernel::{btf, load_object};
+use crate::misses::Misses;
 use crate::processes::Processes;
 use crate::usdt::attach::Usdt;
 
@@ -94,6 +95,7 @@ impl Tracer {
         let btf = btf()?;
         let mut tracer = Self::load(&btf, &options)?;
         tracer.hooks = hooks::attach_all(&mut tracer.bpf, &btf)?;
+        tracer.counters.watch(Misses::of_all(&tracer.bpf));
         for (index, service) in options.services.iter().enumerate() {
             if let Some(binary) = &service.binary {
                 tracer.attach_usdt(binary.clone())?;
@@ -206,6 +208,12 @@ impl Tracer {
     /// The counters' map cannot be read.
     pub fn counts(&self) -> Result<Vec<ProgramCounts>, TracerError> {
         self.counters.totals()
+    }
+
+    /// The object whose programs these are.
+    #[cfg(test)]
+    pub(crate) fn object(&self) -> &Ebpf {
+        &self.bpf
     }
 
     /// What became of every hook and probe.

@@ -1,0 +1,88 @@
+//! Runs that the kernel left out: a program is not run where it has just interrupted itself on that CPU.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+
+use aya::Ebpf;
+
+use crate::wire_record::*;
+
+/// The programs of tracepoints and what their losses are counted under. USDT programs are always run.
+const PROGRAMS: [(&str, u32); 9] = [
+    ("socket_state", TS_PROGRAM_SOCKET_STATE),
+    ("send_start", TS_PROGRAM_SEND_START),
+    ("send_end", TS_PROGRAM_SEND_END),
+    ("recv", TS_PROGRAM_RECV),
+    ("arrive", TS_PROGRAM_ARRIVE),
+    ("retransmit", TS_PROGRAM_RETRANSMIT),
+    ("socket_close", TS_PROGRAM_CLOSE),
+    ("process_fork", TS_PROGRAM_PROCESS),
+    ("process_exit", TS_PROGRAM_PROCESS),
+];
+
+/// One program's runs that were left out.
+pub(crate) struct Misses {
+    /// What they are counted under.
+    pub(crate) program: u32,
+    info: PathBuf,
+    known: u64,
+}
+
+impl Misses {
+    /// Those of every program of `bpf` that is in the kernel by now.
+    pub(crate) fn of_all(bpf: &Ebpf) -> Vec<Misses> {
+        let of = |(name, program): (&str, u32)| {
+            let fd = bpf.program(name)?.fd().ok()?.as_fd().as_raw_fd();
+            Some(Misses {
+                program,
+                info: format!("/proc/self/fdinfo/{fd}").into(),
+                known: 0,
+            })
+        };
+        PROGRAMS.into_iter().filter_map(of).collect()
+    }
+
+    /// How many are new since the last call; 0 on a kernel that does not tell.
+    pub(crate) fn take(&mut self) -> u64 {
+        let info = fs::read_to_string(&self.info).unwrap_or_default();
+        let total = missed(&info).unwrap_or(self.known);
+        let new = total.saturating_sub(self.known);
+        self.known = total;
+        new
+    }
+}
+
+/// The count in the kernel's description of a program's descriptor.
+fn missed(info: &str) -> Option<u64> {
+    let count = |line: &str| line.strip_prefix("recursion_misses:")?.trim().parse().ok();
+    info.lines().find_map(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Tracer, TracerOptions};
+
+    #[test]
+    fn the_count_is_read_from_the_kernels_description() {
+        let info = "prog_type:\t26\nrun_cnt:\t7\nrecursion_misses:\t12\nverified_insns:\t9\n";
+        assert_eq!(missed(info), Some(12));
+        assert_eq!(missed("prog_type:\t26\n"), None);
+    }
+
+    #[test]
+    fn the_kernel_tells_it_of_every_program() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("skipped: not root");
+            return;
+        }
+        let tracer = Tracer::start(TracerOptions::default()).expect("starts");
+        let all = Misses::of_all(tracer.object());
+        assert_eq!(all.len(), PROGRAMS.len());
+        for one in all {
+            let info = fs::read_to_string(&one.info).expect("readable");
+            assert!(missed(&info).is_some(), "{info}");
+        }
+    }
+}

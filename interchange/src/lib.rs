@@ -14,5 +14,5 @@ mod zipkin;
 pub use clock::Clock;
 pub use jaeger::{JaegerFile, to_jaeger};
 pub use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-pub use otlp::{otlp_bytes, to_otlp};
+pub use otlp::to_otlp;
 pub use zipkin::{ZipkinSpan, to_zipkin};

@@ -1,4 +1,4 @@
-//! OTLP, by the official message types: JSON through serde, protobuf through prost.
+//! OTLP/JSON, by the official message types.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,6 @@ use opentelemetry_proto::tonic::resource::v1::Resource as OtlpResource;
 use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span as OtlpSpan, Status as OtlpStatus, span, status,
 };
-use prost::Message;
 use tierscope_model::{
     Attributes, Resource, Span, SpanEvent, SpanKind, Status, Trace, TraceId, Value,
 };
@@ -31,11 +30,6 @@ pub fn to_otlp(traces: &[Trace], clock: &Clock) -> ExportTraceServiceRequest {
         }
     }
     ExportTraceServiceRequest { resource_spans }
-}
-
-/// The request as protobuf, the body of `POST /v1/traces` with `application/x-protobuf`.
-pub fn otlp_bytes(request: &ExportTraceServiceRequest) -> Vec<u8> {
-    request.encode_to_vec()
 }
 
 /// A process without spans. Its scope is set: receivers refuse the `null` that serde would write.

@@ -6,7 +6,7 @@ use common::{CLOCK, Kept, expected, number, shape, text, traces};
 use proptest::prelude::*;
 use prost::Message;
 use serde_json::Value as Json;
-use tierscope_interchange::{ExportTraceServiceRequest, otlp_bytes, to_otlp};
+use tierscope_interchange::{ExportTraceServiceRequest, to_otlp};
 use tierscope_model::Trace;
 
 fn export(traces: &[Trace]) -> Json {
@@ -56,7 +56,7 @@ proptest! {
         let request = to_otlp(&traces, &CLOCK);
         let json = serde_json::to_string(&request).expect("serialises");
         let from_json: ExportTraceServiceRequest = serde_json::from_str(&json).expect("reads back");
-        let from_bytes = ExportTraceServiceRequest::decode(&otlp_bytes(&request)[..]).expect("decodes");
+        let from_bytes = ExportTraceServiceRequest::decode(&request.encode_to_vec()[..]).expect("decodes");
         prop_assert_eq!(&from_json, &request);
         prop_assert_eq!(&from_bytes, &request);
     }

@@ -122,14 +122,6 @@ impl Lab {
             })
     }
 
-    /// `http://` and [`Lab::nginx_addr`].
-    ///
-    /// # Errors
-    /// As [`Lab::nginx_addr`].
-    pub fn base_url(&self) -> Result<String> {
-        Ok(format!("http://{}", self.nginx_addr()?))
-    }
-
     /// The logs of all three: `nginx.log`, `app.log`, `postgres.log` and [`Lab::access_log`].
     #[must_use]
     pub fn logs(&self) -> PathBuf {

@@ -1,0 +1,250 @@
+//! Runs tierscope as a user does, against real labs.
+
+#![allow(dead_code, reason = "each test program uses some of it")]
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, geteuid},
+};
+use tempfile::TempDir;
+use tierscope_model::Trace;
+
+/// The program under test; `tierscope-lab-app` lies beside it.
+pub const TIERSCOPE: &str = env!("CARGO_BIN_EXE_tierscope");
+
+/// Whether this process may trace; where not, says that the test is left out.
+pub fn may_trace() -> bool {
+    let root = geteuid().is_root();
+    if !root {
+        println!("skipped: tracing needs root");
+    }
+    root
+}
+
+/// How a program ended, and what it said.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ended {
+    /// The same, if it ended with this code.
+    #[track_caller]
+    pub fn with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        self
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self {
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub fn end(command: &mut Command) -> Ended {
+    command.output().expect("started").into()
+}
+
+/// Runs tierscope with some arguments to its end.
+pub fn tierscope(arguments: &[&str]) -> Ended {
+    end(Command::new(TIERSCOPE).args(arguments))
+}
+
+/// A directory of the test's own that other users can enter, on disk.
+pub struct Scratch(TempDir);
+
+impl Scratch {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir_in("/var/tmp").expect("a directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+        Self(dir)
+    }
+
+    /// The path of a file in it.
+    pub fn path(&self, name: &str) -> String {
+        let path = self.0.path().join(name);
+        path.to_str().expect("UTF-8").to_owned()
+    }
+
+    /// Writes a file in it.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        fs::write(&path, text).expect("written");
+        path
+    }
+}
+
+/// A running lab, taken down when dropped.
+pub struct Lab {
+    pub dir: String,
+    pub nginx: SocketAddr,
+}
+
+impl Lab {
+    /// `tierscope lab up` with further options.
+    pub fn up(scratch: &Scratch, options: &[&str]) -> Self {
+        let dir = scratch.path("lab");
+        let mut up = Command::new(TIERSCOPE);
+        up.args(["lab", "up", "--json", "--dir", &dir])
+            .args(options);
+        let status = json(&end(&mut up).with(0).out);
+        let nginx = status["processes"]
+            .as_array()
+            .expect("processes")
+            .iter()
+            .find(|process| process["role"] == "nginx")
+            .expect("nginx");
+        let nginx = nginx["listen"].as_str().expect("an address");
+        Self {
+            nginx: nginx.parse().expect("an address"),
+            dir,
+        }
+    }
+
+    /// Sends bytes as they are and returns the whole answer; the request must ask to close.
+    pub fn send(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.nginx).expect("connected");
+        let patience = Some(Duration::from_secs(10));
+        stream.set_read_timeout(patience).expect("time-out set");
+        stream.write_all(request).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("answered");
+        Answer(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// `GET target` with further header lines, as bytes.
+    pub fn get(&self, target: &[u8], headers: &[&[u8]]) -> Answer {
+        let mut request = b"GET ".to_vec();
+        request.extend(target);
+        request.extend(b" HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n");
+        for header in headers {
+            request.extend(*header);
+            request.extend(b"\r\n");
+        }
+        request.extend(b"\r\n");
+        self.send(&request)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        tierscope(&["lab", "down", "--dir", &self.dir]);
+    }
+}
+
+/// An answer of the lab.
+#[derive(Debug)]
+pub struct Answer(pub String);
+
+impl Answer {
+    pub fn status(&self) -> &str {
+        self.0.split(' ').nth(1).expect("a status line")
+    }
+
+    pub fn request_id(&self) -> String {
+        let line = self
+            .0
+            .lines()
+            .find_map(|l| l.strip_prefix("X-Request-ID: "));
+        line.expect("an id").to_owned()
+    }
+
+    pub fn body(&self) -> &str {
+        self.0.split_once("\r\n\r\n").expect("a body").1
+    }
+}
+
+/// `tierscope record` under way; killed when dropped.
+pub struct Recording {
+    pub file: String,
+    child: Option<Child>,
+}
+
+impl Recording {
+    /// Starts it, and returns once everything is attached.
+    pub fn start(lab: &Lab, file: String, options: &[&str]) -> Self {
+        let child = Command::new(TIERSCOPE)
+            .args(["record", "--lab", &lab.dir, "--out", &file])
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let child = Some(child.expect("started"));
+        // The file is made after the last hook is in place.
+        wait_for("the recording", || Path::new(&file).exists());
+        Self { file, child }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("running");
+        kill(Pid::from_raw(child.id() as i32), signal).expect("sent");
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Ended {
+        let child = self.child.take().expect("running");
+        child.wait_with_output().expect("ended").into()
+    }
+
+    /// Lets what is under way reach the ring buffer, ends it with Ctrl-C, and checks how it closed.
+    pub fn stop(self) -> Ended {
+        sleep(Duration::from_millis(100));
+        self.signal(Signal::SIGINT);
+        self.end().with(0)
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Waits until something is so, 10 s at most.
+#[track_caller]
+pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "no sign of {what}"
+        );
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// The traces of a recording, by `tierscope assemble`.
+pub fn assemble(recording: &str) -> Vec<Trace> {
+    let out = format!("{recording}.traces.jsonl");
+    tierscope(&["assemble", recording, "--out", &out]).with(0);
+    tierscope_experiments::read_lines(&PathBuf::from(out)).expect("traces")
+}
+
+/// Text as JSON.
+#[track_caller]
+pub fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect(text)
+}

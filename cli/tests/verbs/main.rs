@@ -1,0 +1,13 @@
+//! Every verb as a user calls it, against real labs, also with what nobody should send.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod doctor;
+mod hostile_text;
+mod interruption;
+mod lab;
+mod privacy;
+mod record;
+mod request_ids;
+mod usage;

@@ -5,7 +5,7 @@ use aya::maps::{MapData, PerCpuArray};
 use zerocopy::IntoBytes;
 
 use crate::TracerError;
-use crate::kernel::monotonic_ns;
+use crate::clock;
 use crate::misses::Misses;
 use crate::wire_record::{
     TS_CPU_UNKNOWN, TS_FILTER_COUNT, TS_KIND_FILTERED, TS_KIND_LOSS, TS_PROGRAM_COUNT, ts_filtered,
@@ -47,7 +47,7 @@ impl Counters {
             lost: vec![Vec::new(); TS_PROGRAM_COUNT as usize],
             filtered: vec![0; TS_FILTER_COUNT as usize],
             misses: Vec::new(),
-            polled_at: monotonic_ns(),
+            polled_at: clock::now().0,
         })
     }
 
@@ -58,7 +58,7 @@ impl Counters {
 
     /// LOSS and FILTERED records of what happened since the last call; none when nothing did.
     pub(crate) fn poll(&mut self) -> Result<Vec<Vec<u8>>, TracerError> {
-        let now = monotonic_ns();
+        let now = clock::now().0;
         let mut records = Vec::new();
         for program in 0..TS_PROGRAM_COUNT {
             self.poll_program(program, now, &mut records)?;

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::time::Duration;
 
 use aya::{Btf, Ebpf, EbpfLoader};
 
@@ -33,17 +32,6 @@ pub(crate) fn load_object(btf: &Btf, ring_bytes: u32) -> Result<Ebpf, TracerErro
         .allow_unsupported_maps()
         .load(OBJECT)
         .map_err(|error| TracerError::Load(Box::new(error)))
-}
-
-/// CLOCK_MONOTONIC now (ns), the clock of every record.
-pub(crate) fn monotonic_ns() -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `now` is a valid timespec for the call to fill; this clock always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32).as_nanos() as u64
 }
 
 /// An error and its causes on one line, without the verifier's log.

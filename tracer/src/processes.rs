@@ -9,8 +9,8 @@ use aya::maps::{HashMap as BpfHashMap, MapData, MapError};
 use zerocopy::IntoBytes;
 
 use crate::TracerError;
+use crate::clock;
 use crate::counters::{head, map_error, take_map};
-use crate::kernel::monotonic_ns;
 use crate::wire_record::{TS_KIND_PROCESS, TS_PROCESS_FOUND, ts_process};
 
 /// BPF_NOEXIST: the fork hook may have been faster.
@@ -80,7 +80,7 @@ impl Processes {
 /// The PROCESS record of a process that was there when tracing began.
 fn found(service: u32, pid: u32) -> Vec<u8> {
     let mut record = ts_process {
-        head: head::<ts_process>(TS_KIND_PROCESS, monotonic_ns()),
+        head: head::<ts_process>(TS_KIND_PROCESS, clock::now().0),
         pid,
         service,
         change: TS_PROCESS_FOUND as u8,

@@ -12,12 +12,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::time::{ClockId, clock_gettime};
+use nix::time::ClockId;
 use serde::Serialize;
 use thiserror::Error;
-use tierscope_model::{Body, Nanos, Timestamp};
+use tierscope_model::{Body, Nanos};
 use tierscope_wire::Keep;
 
+use crate::clock;
 use crate::recording::{Header, ProcessEntry, ServiceEntry, WriteError, Writer};
 use crate::{Scrubber, Service, Tracer, TracerError, TracerOptions, decode};
 
@@ -195,7 +196,7 @@ struct Copier {
 
 impl Copier {
     fn run(mut self, stop: &AtomicBool) -> Result<Closing, RecordError> {
-        let begun = now();
+        let begun = clock::now();
         for round in 1u64.. {
             let last = stop.load(Ordering::Relaxed);
             self.drain()?;
@@ -205,7 +206,7 @@ impl Copier {
             if last {
                 break;
             }
-            self.writer.tick(now())?;
+            self.writer.tick(clock::now())?;
             std::thread::sleep(DRAIN);
         }
         let totals = self.writer.finish()?;
@@ -215,8 +216,8 @@ impl Copier {
             .map(|(kind, n)| ((*kind).to_owned(), *n))
             .collect();
         self.closing.bytes = totals.bytes;
-        self.closing.duration_ns = now().since(begun);
-        self.closing.cpu_ns = clock(ClockId::CLOCK_THREAD_CPUTIME_ID).0;
+        self.closing.duration_ns = clock::now().since(begun);
+        self.closing.cpu_ns = clock::read(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap_or_default();
         self.closing.peak_rss_bytes =
             getrusage(UsageWho::RUSAGE_SELF).map_or(0, |u| u.max_rss().unsigned_abs() * 1024);
         Ok(self.closing)
@@ -269,15 +270,6 @@ fn name(names: &[String], index: u32) -> String {
         .get(index as usize)
         .cloned()
         .unwrap_or_else(|| index.to_string())
-}
-
-fn now() -> Timestamp {
-    clock(ClockId::CLOCK_MONOTONIC)
-}
-
-fn clock(id: ClockId) -> Timestamp {
-    let time = clock_gettime(id).map_or(Duration::ZERO, Duration::from);
-    Timestamp(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl Closing {

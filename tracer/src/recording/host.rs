@@ -3,10 +3,11 @@
 use std::fs;
 use std::io;
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::ClockId;
 use tierscope_model::Timestamp;
 
 use super::{ClockAnchor, ProcessEntry};
+use crate::clock::read;
 
 /// Identity of this boot.
 pub(super) fn boot_id() -> io::Result<String> {
@@ -24,11 +25,6 @@ pub(super) fn clock_anchor() -> io::Result<ClockAnchor> {
         monotonic_ns: Timestamp(before.midpoint(after)),
         wall_ns,
     })
-}
-
-fn read(clock: ClockId) -> io::Result<u64> {
-    let time = clock_gettime(clock)?;
-    Ok(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
 }
 
 impl ProcessEntry {

@@ -6,54 +6,50 @@ use crate::summary::{EndpointSummary, Quantiles, Summary};
 
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let total = &self.total;
-        let target = self
-            .target_rate
-            .map_or("closed loop".to_owned(), |rate| format!("target {rate}/s"));
-        writeln!(
-            f,
-            "{} sent, {} ok over {} connections in {}: {:.1}/s ({target})",
-            total.sent,
-            total.ok,
-            self.connections,
-            time(self.elapsed_ns),
-            self.achieved_rate,
-        )?;
-        writeln!(
-            f,
-            "fell behind: p50 {}  p99 {}  max {}   reconnects {} ({} failed){}",
-            time(self.send_lag.p50_ns),
-            time(self.send_lag.p99_ns),
-            time(self.send_lag.max_ns),
-            self.reconnects,
-            self.connect_failures,
-            if self.interrupted {
-                "   interrupted"
-            } else {
-                ""
-            },
-        )?;
+        overview(f, self)?;
         for (kind, count) in &self.errors {
             writeln!(f, "error {kind}: {count}")?;
         }
-        let rows = || self.endpoints.iter().chain([total]);
+        let rows = || self.endpoints.iter().chain([&self.total]);
         let width = rows()
             .map(|row| row.name.chars().count())
             .max()
             .unwrap_or(0);
-        table(
-            f,
-            "from intended send",
-            width,
-            rows().map(|row| (row, row.from_intended)),
-        )?;
-        table(
-            f,
-            "from actual send",
-            width,
-            rows().map(|row| (row, row.from_send)),
-        )
+        let intended = rows().map(|row| (row, row.from_intended));
+        table(f, "from intended send", width, intended)?;
+        let sent = rows().map(|row| (row, row.from_send));
+        table(f, "from actual send", width, sent)
     }
+}
+
+fn overview(f: &mut Formatter<'_>, summary: &Summary) -> Result {
+    let target = summary
+        .target_rate
+        .map_or("closed loop".to_owned(), |rate| format!("target {rate}/s"));
+    writeln!(
+        f,
+        "{} sent, {} ok over {} connections in {}: {:.1}/s ({target})",
+        summary.total.sent,
+        summary.total.ok,
+        summary.connections,
+        time(summary.elapsed_ns),
+        summary.achieved_rate,
+    )?;
+    let lag = &summary.send_lag;
+    writeln!(
+        f,
+        "fell behind: p50 {}  p99 {}  max {}   reconnects {} ({} failed){}",
+        time(lag.p50_ns),
+        time(lag.p99_ns),
+        time(lag.max_ns),
+        summary.reconnects,
+        summary.connect_failures,
+        if summary.interrupted {
+            "   interrupted"
+        } else {
+            ""
+        },
+    )
 }
 
 fn table<'a>(

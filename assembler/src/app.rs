@@ -99,6 +99,14 @@ struct Pending {
     cookie: Option<SocketCookie>,
 }
 
+/// What a connection works for, and how that is known.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    request: RequestKey,
+    item: usize,
+    proof: Proof,
+}
+
 #[derive(Default)]
 struct Thread {
     last: Timestamp,
@@ -112,7 +120,7 @@ pub(crate) struct Apps {
     threads: HashMap<u32, Thread>,
     requests: HashMap<RequestKey, AppRequest>,
     /// The query that holds a connection, from its first bytes to `db_query_end`.
-    held: HashMap<SocketCookie, (RequestKey, usize)>,
+    held: HashMap<SocketCookie, Held>,
     /// The request whose transaction is open on a connection.
     transactions: HashMap<SocketCookie, RequestKey>,
     /// By exchange number.
@@ -171,14 +179,10 @@ impl Apps {
         key
     }
 
-    fn ended(
-        requests: &HashMap<RequestKey, AppRequest>,
-        held: &(RequestKey, usize),
-        now: Timestamp,
-    ) -> bool {
+    fn ended(requests: &HashMap<RequestKey, AppRequest>, held: &Held, now: Timestamp) -> bool {
         let item = requests
-            .get(&held.0)
-            .and_then(|request| request.items.get(held.1));
+            .get(&held.request)
+            .and_then(|request| request.items.get(held.item));
         item.is_none_or(|item| item.end.is_some_and(|end| end <= now))
     }
 
@@ -186,7 +190,13 @@ impl Apps {
     pub(crate) fn bind(&mut self, cookie: SocketCookie, begun: &Begun) -> Option<RequestKey> {
         let binding = self.binding(cookie, &begun.facts)?;
         if let Some(item) = binding.item.filter(|_| !begun.facts.kind.is_upkeep()) {
-            self.held.insert(cookie, (binding.request, item));
+            let (request, proof) = (binding.request, binding.proof);
+            let held = Held {
+                request,
+                item,
+                proof,
+            };
+            self.held.insert(cookie, held);
             self.note_sent(&binding, &begun.facts);
         }
         let request = binding.request;
@@ -221,14 +231,12 @@ impl Apps {
 
     /// The connection already works for a query that has not ended.
     fn by_hold(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
-        let (request, item) = *self.held.get(&cookie)?;
-        let tid = facts.by.tid;
-        let fits = facts.kind.is_upkeep() || self.fits(request, item, facts);
-        let proof = Proof::Poll(tid, self.requests.get(&request)?.items.get(item)?.start);
+        let held = *self.held.get(&cookie)?;
+        let fits = facts.kind.is_upkeep() || self.fits(held.request, held.item, facts);
         fits.then_some(Binding {
-            request,
-            item: Some(item),
-            proof,
+            request: held.request,
+            item: Some(held.item),
+            proof: held.proof,
         })
     }
 
@@ -299,7 +307,10 @@ impl Apps {
             .get(&key)
             .and_then(|r| r.items.get(item))
             .is_some_and(|i| i.end.is_none());
-        open && !self.held.values().any(|held| *held == (key, item))
+        open && !self
+            .held
+            .values()
+            .any(|held| (held.request, held.item) == (key, item))
     }
 
     /// Whether the query is open, has not run yet, and has every statement known from the bytes.
@@ -307,6 +318,7 @@ impl Apps {
         let item = self
             .requests
             .get(&key)
+            .filter(|request| request.end.is_none())
             .and_then(|request| request.items.get(item))
             .filter(|item| item.end.is_none() && !(item.sent && facts.kind.runs()));
         match item.map(|item| &item.kind) {
@@ -348,7 +360,7 @@ impl Apps {
 
     /// The request's record, to be built into its tree.
     pub(crate) fn take(&mut self, key: RequestKey) -> Option<AppRequest> {
-        self.held.retain(|_, held| held.0 != key);
+        self.held.retain(|_, held| held.request != key);
         self.requests.remove(&key)
     }
 

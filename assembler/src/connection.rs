@@ -10,7 +10,7 @@ use crate::exchange::{End, Exchange, Facts};
 use crate::http::{HttpTalk, Side};
 use crate::piece::Piece;
 use crate::postgres::{Begun, PgTalk};
-use crate::stream::{Caller, Read, Stream, Write};
+use crate::stream::{Caller, ORIGIN, Read, Stream, Write};
 use crate::tally::Tally;
 
 /// Log entries kept per connection; beyond this the oldest are dropped.
@@ -92,7 +92,10 @@ impl Connection {
     ) -> Vec<Begun> {
         let lo = self.streams[end].offset(send.seq);
         let hi = lo + u64::from(send.len);
-        let hole = lo > self.streams[end].written;
+        let seen = self.streams[end].written;
+        // What was written before it was known what is spoken may hold messages, too.
+        let mute = matches!(self.talk, Talk::Unknown);
+        let hole = lo > if mute { ORIGIN } else { seen };
         let by = Caller {
             pid: send.pid,
             tid: send.tid,
@@ -108,7 +111,7 @@ impl Connection {
         if self.client == Some(end) {
             self.note_ask(lo, hole);
         } else if hole {
-            self.skip_unseen(lo, time, out);
+            self.skip_unseen((seen, lo), time, out);
         }
         let piece = Piece::new(lo, hi, &send.head, &send.tail);
         let asks = self.client == Some(end);
@@ -144,9 +147,9 @@ impl Connection {
         }
     }
 
-    /// Bytes of the answering end before `lo` were never seen written (tracing began in between, or
+    /// Bytes `[seen, lo)` of the answering end were never seen written (tracing began in between, or
     /// events were lost): what they answered must not be given the next answer.
-    fn skip_unseen(&mut self, lo: u64, now: Timestamp, out: &mut Vec<Exchange>) {
+    fn skip_unseen(&mut self, (seen, lo): (u64, u64), now: Timestamp, out: &mut Vec<Exchange>) {
         let Some(client) = self.client else { return };
         let stream = &self.streams[1 - client];
         let read = stream.read_of(lo - 1).map(|read| read.time);
@@ -158,11 +161,11 @@ impl Connection {
         match &mut self.talk {
             Talk::Unknown => {}
             Talk::Http(talk) => {
-                let skipped = talk.queue.skip(read, reason);
+                let skipped = talk.queue.skip(seen, read, reason);
                 self.measure(client, skipped, now, Facts::Http, out);
             }
             Talk::Postgres(talk) => {
-                let skipped = talk.queue.skip(read, reason);
+                let skipped = talk.queue.skip(seen, read, reason);
                 self.measure(client, skipped, now, Facts::Postgres, out);
             }
         }

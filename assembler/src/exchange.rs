@@ -156,9 +156,11 @@ impl Exchange {
         Some((start, end))
     }
 
-    /// The server's view: the request's head read to the answer sent.
+    /// The server's view: the request's head read (where that was lost, its last byte there) to the
+    /// answer sent.
     pub(crate) fn server_times(&self) -> Option<(Timestamp, Timestamp)> {
-        let asked = self.request.as_ref().and_then(|r| r.head_read);
+        let request = self.request.as_ref();
+        let asked = request.and_then(|r| r.head_read.or(r.arrival).or(r.first_write));
         let answered = self.response.as_ref();
         let start = asked.or(answered.and_then(|r| r.first_write))?;
         let end = answered.and_then(Passage::sent).unwrap_or(self.closed);

@@ -266,7 +266,7 @@ impl HttpTalk {
     fn end(&mut self, side: Side, hi: u64, exact: bool) {
         self.cutter(side).body = None;
         let open = match side {
-            Side::Request => self.queue.newest(),
+            Side::Request => self.queue.asking(),
             Side::Response => self.queue.answering(),
         };
         let Some(open) = open else { return };

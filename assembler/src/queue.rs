@@ -106,7 +106,7 @@ impl<F: Clone> Queue<F> {
 
     /// A message could not be read. If it was an answer, none of those waiting can be told apart.
     pub(crate) fn lose(&mut self, answer: bool) {
-        self.lost = true;
+        (self.lost, self.surplus) = (true, false);
         for open in self
             .open
             .iter_mut()
@@ -117,21 +117,23 @@ impl<F: Clone> Queue<F> {
         }
     }
 
-    /// The client writes, having read all answers seen so far or not; `hole` where it wrote
-    /// something unseen before. What that asked is known to be answered where an answer came that
-    /// nothing seen had asked for.
+    /// The client writes, having read all answers seen so far or not; `hole` where it wrote something
+    /// unseen before. After an answer that nothing seen had asked for, and with none outstanding, what
+    /// it asks next is in order again.
     pub(crate) fn ask(&mut self, all_read: bool, hole: bool) {
-        let waiting = self
-            .open
-            .iter()
-            .any(|open| !open.doubtful && !open.abandoned);
-        let settled = self.surplus && all_read && !waiting;
-        self.lost = (self.lost || hole) && !settled;
+        let mut waiting = self.open.iter().filter(|o| !o.doubtful && !o.abandoned);
+        if hole {
+            (self.lost, self.surplus) = (true, false);
+        } else if self.surplus && all_read && waiting.next().is_none() {
+            self.lost = false;
+        }
     }
 
-    /// The newest request.
-    pub(crate) fn newest(&mut self) -> Option<&mut Open<F>> {
-        self.open.back_mut()
+    /// The exchange whose request is being sent.
+    pub(crate) fn asking(&mut self) -> Option<&mut Open<F>> {
+        self.open
+            .iter_mut()
+            .rfind(|open| open.request.is_some_and(|r| r.hi.is_none()))
     }
 
     /// The oldest request that no answer has begun for.
@@ -183,15 +185,23 @@ impl<F: Clone> Queue<F> {
         expired
     }
 
-    /// Answers went unseen: takes out the requests that they were for, begun before `read`, when the
-    /// client had the unseen bytes. Where it is not known how far they go, all are taken.
-    pub(crate) fn skip(&mut self, read: Option<Timestamp>, reason: Incomplete) -> Vec<Open<F>> {
+    /// Answers from `seen` on went unseen: takes out the requests that they were for, begun before
+    /// `read`, when the client had the unseen bytes. Where it is not known how far they go, all are taken.
+    pub(crate) fn skip(
+        &mut self,
+        seen: u64,
+        read: Option<Timestamp>,
+        reason: Incomplete,
+    ) -> Vec<Open<F>> {
         let missed =
             |open: &Open<F>| open.response.is_none() && read.is_none_or(|read| open.begun < read);
-        let waiting = self.open.iter().any(|open| open.response.is_none());
-        let unclear = self.open.iter().filter(|open| missed(open)).count() > 1
-            || (waiting && self.answering().is_some());
+        let mut unclear = self.open.iter().filter(|open| missed(open)).count() > 1;
+        if let Some(response) = self.answering().and_then(|open| open.response.as_mut()) {
+            response.hi = Some(seen.max(response.lo));
+            unclear = true;
+        }
         self.lost |= unclear;
+        self.surplus &= !unclear;
         let (skipped, kept): (Vec<_>, Vec<_>) = self
             .open
             .drain(..)

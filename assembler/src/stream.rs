@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use tierscope_model::Timestamp;
 
 /// First offset given out: room below for bytes that were sent before tracing began.
-const ORIGIN: u64 = 1 << 32;
+pub(crate) const ORIGIN: u64 = 1 << 32;
 
 /// A process and thread that made a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -172,6 +172,11 @@ fn server_of(parts: &Parts, hops: &[Hop], key: RequestKey, request: &AppRequest)
         .exchanges
         .iter()
         .position(|x| x.server.pid == Some(key.0))?;
+    // The start of one whose request was not seen is not known.
+    let (start, _) = parts.exchanges[at].server_times()?;
+    if request.times().is_some_and(|(begun, _)| begun < start) {
+        return None;
+    }
     let server = &parts.exchanges[at].server;
     let evidence = match request.read {
         Some(read) if Some(read.cookie) == server.cookie => {

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use tierscope_assembler::{Assembled, Counts, Options, check};
-use tierscope_model::{Event, Span, SpanId, Status, Timestamp, Trace, attr};
+use tierscope_model::{Span, SpanId, Status, Timestamp, Trace, attr};
 
-use crate::common::{Recording, assemble, data, recording, trace};
+use crate::common::{Recording, assemble, data, recording, shuffled, trace};
 
 /// Requests apart from upkeep and orphans, oldest first.
 fn requests(assembled: &[Assembled]) -> Vec<&Trace> {
@@ -117,19 +117,6 @@ fn json(assembled: &[Assembled]) -> Vec<u8> {
 
 fn run(Recording { services, events }: &Recording) -> (Vec<Assembled>, Counts) {
     assemble(services, events.clone(), Options::default())
-}
-
-/// Deals the events of each 50 ms out in another order, by a linear congruential generator.
-fn shuffled(events: &[Event], mut seed: u64) -> Vec<Event> {
-    let mut keyed: Vec<(u64, u64, &Event)> = Vec::new();
-    for event in events {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        keyed.push((event.time.0 / 50_000_000, seed >> 32, event));
-    }
-    keyed.sort_by_key(|k| (k.0, k.1));
-    keyed.into_iter().map(|k| k.2.clone()).collect()
 }
 
 fn golden(name: &str) {

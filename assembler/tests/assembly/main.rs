@@ -5,3 +5,5 @@ mod golden;
 mod http;
 mod limits;
 mod postgres;
+mod properties;
+mod sim;

@@ -55,3 +55,16 @@ pub fn trace(assembled: &Assembled) -> &Trace {
         Assembled::Request(trace) | Assembled::Apart(trace) => trace,
     }
 }
+
+/// Deals the events of each 50 ms out in another order, by a linear congruential generator.
+pub fn shuffled(events: &[Event], mut seed: u64) -> Vec<Event> {
+    let mut keyed: Vec<(u64, u64, &Event)> = Vec::new();
+    for event in events {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        keyed.push((event.time.0 / 50_000_000, seed >> 32, event));
+    }
+    keyed.sort_by_key(|k| (k.0, k.1));
+    keyed.into_iter().map(|k| k.2.clone()).collect()
+}

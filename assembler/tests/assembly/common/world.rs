@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use tierscope_assembler::{Counts, Options};
 use tierscope_model::{
-    Arrive, Body, Close, Event, Loss, Probe, Protocol, Recv, RequestId, Send, Socket, SocketCookie,
-    SocketRole, Timestamp, Trace, Usdt,
+    Arrive, Body, Close, Event, Loss, Probe, Protocol, Recv, RequestId, Retransmit, Send, Socket,
+    SocketCookie, SocketRole, Timestamp, Trace, Usdt,
 };
 
 pub const CLIENT: u32 = 100;
@@ -38,6 +38,8 @@ pub struct World {
     pub events: Vec<Event>,
     /// At most so many bytes of a send are captured.
     pub capture: usize,
+    /// Segments come out of order and twice.
+    pub disorder: bool,
     next: u64,
 }
 
@@ -48,6 +50,7 @@ impl World {
             step: 1_000,
             events: Vec::new(),
             capture: usize::MAX,
+            disorder: false,
             next: 1,
         }
     }
@@ -143,13 +146,34 @@ impl World {
             head: head.to_vec(),
             tail: tail.to_vec(),
         }));
-        self.push(Body::Arrive(Arrive {
-            cookie: conn.cookies[1 - end],
-            seq,
-            end_seq: conn.written[end],
-            rcv_nxt: seq,
-            late: false,
-        }));
+        self.arrive(conn, end, seq, conn.written[end]);
+    }
+
+    /// Segments of `[lo, hi)` arrive; in disorder, the second half first, and the first half twice.
+    fn arrive(&mut self, conn: &Conn, end: usize, lo: u32, hi: u32) {
+        let middle = lo.wrapping_add(hi.wrapping_sub(lo) / 2);
+        let segments = match self.disorder {
+            true => vec![(middle, hi, lo), (lo, middle, lo), (lo, middle, hi)],
+            false => vec![(lo, hi, lo)],
+        };
+        for (at, (seq, end_seq, rcv_nxt)) in segments.into_iter().enumerate() {
+            if at == 1 {
+                let cookie = conn.cookies[end];
+                self.push(Body::Retransmit(Retransmit {
+                    cookie,
+                    seq,
+                    end_seq,
+                }));
+            }
+            let cookie = conn.cookies[1 - end];
+            self.push(Body::Arrive(Arrive {
+                cookie,
+                seq,
+                end_seq,
+                rcv_nxt,
+                late: false,
+            }));
+        }
     }
 
     /// End `end` reads all that the other wrote, in one call.

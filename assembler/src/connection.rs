@@ -10,6 +10,7 @@ use crate::exchange::{End, Exchange, Facts};
 use crate::http::{HttpTalk, Side};
 use crate::piece::Piece;
 use crate::postgres::{Begun, PgTalk};
+use crate::silent::Silent;
 use crate::stream::{Caller, ORIGIN, Read, Stream, Write};
 use crate::tally::Tally;
 
@@ -17,6 +18,9 @@ use crate::tally::Tally;
 const LOG_LIMIT: usize = 65_536;
 /// The same while it is not known what the connection speaks.
 const UNKNOWN_LOG_LIMIT: usize = 256;
+
+/// An answer from an end that is not traced is taken to be whole when nothing of it came for this long.
+const PAUSE: Nanos = 500_000_000;
 
 /// What the connection speaks, judged by content once and kept.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(crate) struct Connection {
     client: Option<usize>,
     /// It was open when tracing began.
     found: bool,
+    /// What is known of an end that is not traced.
+    silent: Silent,
 }
 
 impl Connection {
@@ -51,6 +57,7 @@ impl Connection {
             talk: Talk::Unknown,
             client: None,
             found: socket.role == SocketRole::Found,
+            silent: Silent::default(),
         };
         connection.join(0, socket);
         connection
@@ -63,6 +70,7 @@ impl Connection {
             local: Some(socket.local),
             pid: Some(socket.pid).filter(|pid| *pid != 0),
         };
+        self.silent = Silent::default();
         self.streams[end].offset(socket.send_seq);
         self.streams[1 - end].offset(socket.recv_seq);
         match socket.role {
@@ -108,6 +116,7 @@ impl Connection {
             by,
         });
         self.judge(end, send);
+        self.hear(end, hole, tally);
         if self.client == Some(end) {
             self.note_ask(lo, hole);
         } else if hole {
@@ -127,6 +136,61 @@ impl Connection {
             Talk::Postgres(talk) => talk.answer(&piece, send.start, tally),
         }
         Vec::new()
+    }
+
+    /// End `end` begins to write: if the other one is not traced, its message before is whole. After a
+    /// `hole` in what was seen written it may have been several.
+    fn hear(&mut self, end: usize, hole: bool, tally: &mut Tally) {
+        if !self.is_vacant(1 - end) {
+            return;
+        }
+        if hole {
+            self.silent.take();
+        }
+        if self.client == Some(end) {
+            self.hear_answer();
+        } else {
+            self.hear_request(tally);
+        }
+    }
+
+    /// A request of a client that is not traced, known by the server's reads.
+    fn hear_request(&mut self, tally: &mut Tally) {
+        let silent = &mut self.silent;
+        match &mut self.talk {
+            Talk::Http(talk) if talk.may_answer() => {
+                if let Some((range, since)) = silent.take() {
+                    talk.queue.hear_request(range, || tally.open(since));
+                }
+            }
+            Talk::Postgres(talk) if talk.may_answer() => {
+                if let Some((range, since)) = silent.take() {
+                    talk.queue.hear_request(range, || tally.open(since));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An answer of a server that is not traced, known by the client's reads.
+    fn hear_answer(&mut self) {
+        let Some((range, since)) = self.silent.take() else {
+            return;
+        };
+        match &mut self.talk {
+            Talk::Unknown => {}
+            Talk::Http(talk) => talk.queue.hear_answer(range, since),
+            Talk::Postgres(talk) => talk.queue.hear_answer(range, since),
+        }
+    }
+
+    /// Finishes what an end that is not traced has left quiet.
+    pub(crate) fn settle(&mut self, now: Timestamp, tally: &mut Tally, out: &mut Vec<Exchange>) {
+        let answers = self.client.is_some_and(|client| self.is_vacant(1 - client));
+        if answers && self.silent.is_quiet(now, PAUSE) {
+            self.hear_answer();
+            self.finished(now, tally, out);
+        }
     }
 
     /// The asking end writes from `lo` on; `hole` where bytes before that were never seen written.
@@ -198,14 +262,12 @@ impl Connection {
         // Who reads serves: a listener's child may have been announced under its parent.
         self.ends[end].pid = Some(recv.pid);
         if recv.len > 0 {
-            let stream = &mut self.streams[1 - end];
-            let lo = stream.offset(recv.seq);
-            stream.took(Read {
-                lo,
-                hi: lo + u64::from(recv.len),
-                time,
-                by,
-            });
+            let lo = self.streams[1 - end].offset(recv.seq);
+            let hi = lo + u64::from(recv.len);
+            if self.is_vacant(1 - end) {
+                self.silent.hear(lo, hi, time);
+            }
+            self.streams[1 - end].took(Read { lo, hi, time, by });
         }
         self.client.is_some_and(|client| client != end)
     }
@@ -293,6 +355,9 @@ impl Connection {
         if let (Talk::Http(talk), Incomplete::ConnectionClosed) = (&mut self.talk, reason) {
             talk.close();
         }
+        if self.client.is_some_and(|client| self.is_vacant(1 - client)) {
+            self.hear_answer();
+        }
         self.finished(now, tally, out);
         let Some(client) = self.client else { return };
         let error = (reason == Incomplete::ConnectionClosed).then_some("closed");
@@ -312,14 +377,22 @@ impl Connection {
     /// Whether an HTTP exchange is open here that may turn out to be the caller of request `id`, which
     /// process `pid` passed on at `start`: begun before, its own id not told yet or the same.
     pub(crate) fn may_hold_caller(&self, pid: u32, start: Timestamp, id: RequestId) -> bool {
-        let (Talk::Http(talk), Some(client)) = (&self.talk, self.client) else {
+        let Some(client) = self.client else {
             return false;
         };
         let serves = self.ends[1 - client].pid.is_none_or(|server| server == pid);
-        serves
-            && talk.queue.iter().any(|open| {
-                open.begun <= start && open.facts.answered_id.is_none_or(|answered| answered == id)
-            })
+        let unheard =
+            self.is_vacant(client) && self.silent.since().is_some_and(|since| since <= start);
+        serves && (unheard || self.holds(start, id))
+    }
+
+    fn holds(&self, start: Timestamp, id: RequestId) -> bool {
+        let Talk::Http(talk) = &self.talk else {
+            return false;
+        };
+        talk.queue.iter().any(|open| {
+            open.begun <= start && open.facts.answered_id.is_none_or(|answered| answered == id)
+        })
     }
 
     fn measure<F>(

@@ -136,6 +136,7 @@ impl Connections {
     /// Closes what is overdue, and beyond the limit the oldest.
     pub(crate) fn sweep(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Exchange>) {
         for connection in self.open.values_mut() {
+            connection.settle(now, &mut self.tally, out);
             connection.expire(now, timeout, out);
         }
         let lingered = now - LINGER;

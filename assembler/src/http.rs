@@ -102,6 +102,11 @@ impl HttpTalk {
         cutter.seen = cutter.seen.max(piece.hi);
     }
 
+    /// Whether the next bytes of the answering end begin an answer.
+    pub(crate) fn may_answer(&self) -> bool {
+        self.responses.body.is_none() && self.responses.partial.is_none()
+    }
+
     /// Whether bytes before `lo` that were not seen may hold a request.
     pub(crate) fn may_hide_request(&self, lo: u64) -> bool {
         !matches!(self.requests.body, Some(Ending::At(end)) if end >= lo)
@@ -235,6 +240,11 @@ impl HttpTalk {
                 self.end(side, at, false);
                 at
             }
+            // The answer to a HEAD that was not seen says a length and has no body.
+            Ending::At(_) if self.is_unheard(side) && begins_message(piece, at) => {
+                self.end(side, at, false);
+                at
+            }
             _ => piece.hi,
         }
     }
@@ -254,6 +264,12 @@ impl HttpTalk {
             None => return piece.hi,
         }
         end.unwrap_or(at)
+    }
+
+    /// Whether an answer is under way to a request of which no byte was seen.
+    fn is_unheard(&mut self, side: Side) -> bool {
+        let open = self.queue.answering();
+        side == Side::Response && open.is_some_and(|open| open.facts.method.is_none())
     }
 
     fn end_unknown(&mut self, side: Side) {

@@ -24,6 +24,7 @@ mod postgres;
 mod process;
 mod queue;
 mod requests;
+mod silent;
 mod span_id;
 mod statement;
 mod stream;

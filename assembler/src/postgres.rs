@@ -135,6 +135,13 @@ struct Batch {
 }
 
 impl PgTalk {
+    /// Whether the backend's next bytes begin an answer.
+    pub(crate) fn may_answer(&self) -> bool {
+        self.queue
+            .iter()
+            .all(|open| open.response.is_none_or(|r| r.hi.is_some()))
+    }
+
     /// Takes a frontend's send in and says which requests it completed.
     pub(crate) fn ask(
         &mut self,
@@ -360,6 +367,10 @@ impl PgTalk {
             open.facts.status = Some(status);
             if let Some(response) = &mut open.response {
                 response.hi = Some(hi);
+                // Sync alone is answered by ReadyForQuery alone: this request's bytes went unseen.
+                if open.facts.kind == PgKind::Ping && hi - response.lo > READY {
+                    open.facts.kind = PgKind::Query;
+                }
             }
         }
     }

@@ -104,6 +104,33 @@ impl<F: Clone> Queue<F> {
         unasked
     }
 
+    /// A request of which nothing but its range is known; more of one that waits already joins it.
+    pub(crate) fn hear_request(&mut self, range: Range, fresh: impl FnOnce() -> Open<F>) {
+        if let Some(request) = self.unanswered().and_then(|open| open.request.as_mut()) {
+            (request.gate, request.hi) = (range.gate, range.hi);
+            return;
+        }
+        let mut open = fresh();
+        open.request = Some(range);
+        self.push(open);
+    }
+
+    /// An answer of which nothing but its range is known, first heard at `since`: it is the one request's
+    /// that waits; where several do, it cannot be given to any.
+    pub(crate) fn hear_answer(&mut self, range: Range, since: Timestamp) {
+        let waits =
+            |open: &&mut Open<F>| open.response.is_none() && !open.doubtful && open.begun <= since;
+        match self.open.iter_mut().filter(waits).count() {
+            0 => {}
+            1 => {
+                if let Some(open) = self.open.iter_mut().find(waits) {
+                    open.response = Some(range);
+                }
+            }
+            _ => self.lose(true),
+        }
+    }
+
     /// A message could not be read. If it was an answer, none of those waiting can be told apart.
     pub(crate) fn lose(&mut self, answer: bool) {
         (self.lost, self.surplus) = (true, false);

@@ -1,5 +1,9 @@
 //! What all connections share: the exchanges' numbers, and counts.
 
+use tierscope_model::Timestamp;
+
+use crate::queue::Open;
+
 /// Running totals over all connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
@@ -15,6 +19,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// An exchange of which only one side's bytes will be seen.
+    pub(crate) fn open<F: Default>(&mut self, begun: Timestamp) -> Open<F> {
+        Open::new(self.next(), begun, F::default())
+    }
+
     /// The next exchange's number.
     pub(crate) fn next(&mut self) -> u64 {
         self.number += 1;

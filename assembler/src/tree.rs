@@ -12,7 +12,7 @@ use crate::arrange::arrange;
 use crate::backend::Work;
 use crate::counts::Counts;
 use crate::endpoint::route;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Facts};
 use crate::handler;
 use crate::hop::{self, Hop, Label};
 use crate::http::HttpFacts;
@@ -51,6 +51,7 @@ impl Parts {
 /// Builds the trace of one request.
 pub(crate) fn build(mut parts: Parts, processes: &mut Processes, counts: &mut Counts) -> Trace {
     parts.exchanges.sort_by_key(|x| (x.begun, x.number));
+    adopt_asks(&mut parts.exchanges);
     let mut spans = Vec::new();
     let hops: Vec<Hop> = parts
         .exchanges
@@ -103,7 +104,7 @@ fn http_label(exchange: &Exchange, id: Option<RequestId>) -> Label {
     }
     let status = http_status(exchange, facts, &mut attributes);
     Label {
-        name: endpoint(facts),
+        name: endpoint(exchange),
         attributes,
         status,
     }
@@ -113,17 +114,38 @@ fn http_status(exchange: &Exchange, facts: &HttpFacts, attributes: &mut Attribut
     let error = match (exchange.error, facts.status) {
         (Some(error), _) => error.to_owned(),
         (None, Some(status)) if status >= 500 => status.to_string(),
-        _ if facts.method.is_none() => "no request".to_owned(),
+        _ if exchange.request.is_none() => "no request".to_owned(),
         _ => return Status::Unset,
     };
     attributes.set(attr::ERROR_TYPE, error.clone());
     Status::Error(error)
 }
 
-fn endpoint(facts: &HttpFacts) -> String {
-    match (&facts.method, &facts.path) {
-        (Some(method), Some(path)) => format!("{method} {}", route(path)),
-        _ => "HTTP answer without a request".to_owned(),
+fn endpoint(exchange: &Exchange) -> String {
+    let asked = exchange
+        .http()
+        .and_then(|f| f.method.as_ref().zip(f.path.as_ref()));
+    match (asked, &exchange.request) {
+        (Some((method, path)), _) => format!("{method} {}", route(path)),
+        (None, Some(_)) => "HTTP request that was not seen".to_owned(),
+        (None, None) => "HTTP answer without a request".to_owned(),
+    }
+}
+
+/// What a client that is not traced asked for is known from the request that its server passed on.
+fn adopt_asks(exchanges: &mut [Exchange]) {
+    for inner in 0..exchanges.len() {
+        let asked = exchanges[inner]
+            .http()
+            .map(|f| (f.method.clone(), f.path.clone()));
+        let Some(outer) = caller_of(exchanges, inner) else {
+            continue;
+        };
+        if let (Facts::Http(facts), Some((method, path))) = (&mut exchanges[outer].facts, asked)
+            && facts.method.is_none()
+        {
+            (facts.method, facts.path) = (method, path);
+        }
     }
 }
 
@@ -207,12 +229,6 @@ fn query_parent(
 
 /// Orders the spans, names the root, counts what is not joined.
 fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
-    let facts = parts
-        .exchanges
-        .first()
-        .and_then(Exchange::http)
-        .cloned()
-        .unwrap_or_default();
     let continued = parts
         .exchanges
         .iter()
@@ -253,10 +269,9 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
         |id| id.0,
     );
     let trace_id = continued.map_or(TraceId(own), |parent| parent.trace_id);
-    let endpoint = if parts.exchanges.is_empty() {
-        "request without a connection".to_owned()
-    } else {
-        endpoint(&facts)
+    let endpoint = match parts.exchanges.first() {
+        Some(outermost) => endpoint(outermost),
+        None => "request without a connection".to_owned(),
     };
     Trace {
         trace_id,

@@ -167,6 +167,40 @@ fn backend_rows_and_texts_go() {
     assert_eq!(errors.count(), 1);
 }
 
+/// A send may begin within a row or value that was not captured, with bytes that a message could begin with.
+#[test]
+fn what_only_looks_like_a_message_goes() {
+    let texts = [
+        "Z 1010 Secret",
+        "Z\0\0\0\x05s",
+        "E 10 Secret",
+        "E\0\0\0\x0fSecret\0Vast\0",
+        "N 10 CSecret",
+        "C 10 SECRET",
+    ];
+    for text in texts {
+        let mut bytes = text.as_bytes().to_vec();
+        scrub_backend(&mut bytes, 0, Keep::default());
+        assert!(!bytes[1..].iter().any(u8::is_ascii_lowercase), "{bytes:?}");
+        assert!(!contains(&bytes, "SECRET"), "{bytes:?}");
+    }
+    for tag in "PBEDCQ".chars() {
+        for text in [
+            format!("{tag} 10 a secret"),
+            format!("{tag}\n20 SP a secret"),
+        ] {
+            let mut bytes = text.into_bytes();
+            scrub_frontend(&mut bytes, 0, Keep::default());
+            assert!(!contains(&bytes, "secret"), "{bytes:?}");
+        }
+    }
+    for text in ["D\0\0\0\x0ca secret", "E\0\0\0\x0ca secret"] {
+        let mut bytes = text.as_bytes().to_vec();
+        scrub_frontend(&mut bytes, 0, Keep::default());
+        assert!(!contains(&bytes, "secret"), "{bytes:?}");
+    }
+}
+
 #[test]
 fn a_send_that_begins_within_a_message_is_walked_from_the_next() {
     let whole: Vec<_> = backend(ANSWERS).collect();

@@ -79,6 +79,12 @@ pub(crate) struct Binding {
     pub(crate) proof: Proof,
 }
 
+impl Binding {
+    fn is_same(&self, other: &Binding) -> bool {
+        (self.request, self.item) == (other.request, other.item)
+    }
+}
+
 /// What a binding rests on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Proof {
@@ -223,8 +229,15 @@ impl Apps {
     }
 
     fn binding(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
-        self.by_poll(cookie, facts)
-            .or_else(|| self.by_hold(cookie, facts))
+        let poll = self.by_poll(cookie, facts);
+        let hold = self.by_hold(cookie, facts);
+        // Of the same query the first evidence stays: what it rests on, all that follows does.
+        let first = hold
+            .clone()
+            .filter(|hold| poll.as_ref().is_some_and(|poll| poll.is_same(hold)));
+        first
+            .or(poll)
+            .or(hold)
             .or_else(|| self.by_statement(cookie, facts))
             .or_else(|| self.by_transaction(cookie, facts))
     }

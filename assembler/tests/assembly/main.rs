@@ -7,3 +7,4 @@ mod limits;
 mod postgres;
 mod properties;
 mod sim;
+mod soup;

@@ -10,4 +10,5 @@ mod lab;
 mod privacy;
 mod record;
 mod request_ids;
+mod run;
 mod usage;

@@ -145,6 +145,7 @@ fn loss_is_counted_and_marked() {
 
     let counts = json(&tierscope(&["assemble", &file, "--json"]).with(0).out);
     assert!(counts["lost_events"].as_u64().expect("a count") > 1000);
+    assert_eq!(counts["conservation_violations"], 0);
     assert_eq!(counts["negative_durations"], 0);
     let traces = assemble(&file);
     let touched = |trace: &&Trace| trace.incomplete.contains(&Incomplete::EventLoss);

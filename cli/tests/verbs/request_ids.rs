@@ -67,6 +67,11 @@ fn one<'a>(traces: &'a [Trace], id: &str) -> &'a Trace {
     let mut found = traces.iter().filter(has_id);
     let trace = found.next().expect(id);
     assert!(found.next().is_none(), "two traces for {id}");
+    assert_eq!(
+        trace.incomplete,
+        [],
+        "whole, though its client is not traced"
+    );
     assert!(
         trace
             .spans

@@ -368,7 +368,7 @@ impl PgTalk {
             if let Some(response) = &mut open.response {
                 response.hi = Some(hi);
                 // Sync alone is answered by ReadyForQuery alone: this request's bytes went unseen.
-                if open.facts.kind == PgKind::Ping && hi - response.lo > READY {
+                if open.facts.kind == PgKind::Ping && hi.saturating_sub(response.lo) > READY {
                     open.facts.kind = PgKind::Query;
                 }
             }

@@ -133,7 +133,7 @@ fn lose(world: World, share: u64, rng: &mut u64) -> Vec<Event> {
     }
     let mut seen = World::new();
     for event in world.events {
-        let kept = matches!(event.body, Body::Socket(_)) || next(rng) % share != 0;
+        let kept = matches!(event.body, Body::Socket(_)) || !next(rng).is_multiple_of(share);
         seen.now = event.time.0 - seen.step;
         match kept {
             true => seen.push(event.body),

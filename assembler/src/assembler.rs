@@ -324,15 +324,7 @@ impl Assembler {
             .is_some_and(|(start, end)| self.lost_between(start, end));
         if lossy {
             parts.incomplete.push(Incomplete::EventLoss);
-            // The query that a statement belongs to may be one that was not seen.
-            let by_statement = |query: &mut Query| matches!(query.binding.proof, Proof::Statement);
-            for query in parts
-                .queries
-                .extract_if(.., by_statement)
-                .collect::<Vec<_>>()
-            {
-                self.set_apart(query.exchange, &query.work);
-            }
+            self.set_doubtful_apart(&mut parts);
         }
         let trace = tree::build(parts, &mut self.processes, &mut self.counts);
         if trace.spans.is_empty() {
@@ -341,6 +333,24 @@ impl Assembler {
         self.counts.traces += 1;
         self.counts.conservation_violations += check(&trace).len() as u64;
         self.out.push(Assembled::Request(trace));
+    }
+
+    /// A poll tells of a query only if nothing between its probe and its send was lost; what a
+    /// statement or a transaction tells, only if nothing of the request was: another query that fits as
+    /// well may not have been seen.
+    fn set_doubtful_apart(&mut self, parts: &mut Parts) {
+        let queries = std::mem::take(&mut parts.queries);
+        for query in queries {
+            let doubtful = match query.binding.proof {
+                Proof::Poll(_, time) => self.lost_between(time, query.exchange.begun),
+                Proof::Statement | Proof::Transaction => true,
+            };
+            if doubtful {
+                self.set_apart(query.exchange, &query.work);
+            } else {
+                parts.queries.push(query);
+            }
+        }
     }
 
     /// Lost events may have been any open trace's.

@@ -1,6 +1,6 @@
 //! Pass 7: what must hold of every trace, checked on the finished tree.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tierscope_model::{Span, SpanId, Timestamp, Trace, attr};
 
@@ -65,26 +65,45 @@ pub fn segments(trace: &Trace) -> Vec<Segment> {
     let Some(root) = trace.root() else {
         return Vec::new();
     };
-    let depths = depths(trace);
-    let mut cuts: Vec<Timestamp> = trace.spans.iter().flat_map(|s| [s.start, s.end]).collect();
-    cuts.retain(|cut| *cut >= root.start && *cut <= root.end);
-    cuts.sort_unstable();
-    cuts.dedup();
+    let mut changes = changes(trace);
+    changes.sort_unstable();
+    let mut active: BTreeSet<Rank> = BTreeSet::new();
     let mut segments: Vec<Segment> = Vec::new();
-    for pair in cuts.windows(2) {
-        let Some(span) = owner(trace, &depths, pair[0]) else {
-            continue;
-        };
-        match segments.last_mut() {
-            Some(last) if last.span == span && last.end == pair[0] => last.end = pair[1],
-            _ => segments.push(Segment {
-                span,
-                start: pair[0],
-                end: pair[1],
-            }),
+    let mut at = root.start;
+    for (time, starts, rank) in changes {
+        let until = time.clamp(root.start, root.end);
+        if let Some((_, _, span)) = active.last().filter(|_| until > at) {
+            charge(&mut segments, *span, at, until);
+        }
+        at = at.max(until);
+        if starts {
+            active.insert(rank);
+        } else {
+            active.remove(&rank);
         }
     }
     segments
+}
+
+/// Depth, start and index of a span: the greatest active one is charged.
+type Rank = (u32, Timestamp, usize);
+
+/// When each span that hangs on the root starts (true) and ends (false).
+fn changes(trace: &Trace) -> Vec<(Timestamp, bool, Rank)> {
+    let depths = depths(trace);
+    let spans = trace.spans.iter().enumerate().zip(depths);
+    spans
+        .filter_map(|((index, span), depth)| Some((span, (depth?, span.start, index))))
+        .filter(|(span, _)| span.end > span.start)
+        .flat_map(|(span, rank)| [(span.start, true, rank), (span.end, false, rank)])
+        .collect()
+}
+
+fn charge(segments: &mut Vec<Segment>, span: usize, start: Timestamp, end: Timestamp) {
+    match segments.last_mut() {
+        Some(last) if last.span == span && last.end == start => last.end = end,
+        _ => segments.push(Segment { span, start, end }),
+    }
 }
 
 /// Depth below the root; none for what is not joined to it.
@@ -102,14 +121,4 @@ fn depths(trace: &Trace) -> Vec<Option<u32>> {
         depths.push(depth);
     }
     depths
-}
-
-fn owner(trace: &Trace, depths: &[Option<u32>], at: Timestamp) -> Option<usize> {
-    let active = |i: &usize| trace.spans[*i].start <= at && at < trace.spans[*i].end;
-    let rank = |i: usize| depths[i].map(|depth| (depth, trace.spans[i].start, i));
-    (0..trace.spans.len())
-        .filter(active)
-        .filter_map(rank)
-        .max()
-        .map(|(_, _, i)| i)
 }

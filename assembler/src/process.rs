@@ -46,20 +46,17 @@ impl Processes {
         }
     }
 
-    /// The process's resource; one not announced is named by its address.
-    pub(crate) fn get(&mut self, pid: u32, local: Option<SocketAddr>) -> Arc<Resource> {
+    /// The process's resource; one that was not announced (it is not traced, or its record was lost) is
+    /// named by its address.
+    pub(crate) fn get(&self, pid: u32, local: Option<SocketAddr>) -> Arc<Resource> {
         if let Some(known) = self.known.get(&pid) {
             return known.clone();
         }
         let service = match local {
-            Some(addr) => format!("process {pid} port {}", addr.port()),
+            Some(addr) => addr.to_string(),
             None => format!("process {pid}"),
         };
-        let resource = self.resource(service, String::new(), pid);
-        if pid != 0 {
-            self.known.insert(pid, resource.clone());
-        }
-        resource
+        self.resource(service, String::new(), pid)
     }
 
     fn resource(&self, service: String, process: String, pid: u32) -> Arc<Resource> {

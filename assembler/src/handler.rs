@@ -11,7 +11,8 @@ use tierscope_model::{
 };
 use tierscope_wire::sql;
 
-use crate::app::{AppRequest, Item, ItemKind, RequestKey};
+use crate::app::RequestKey;
+use crate::app_request::{AppRequest, Item, ItemKind};
 use crate::process::Processes;
 use crate::span_id::derive;
 use crate::tree::internal;

@@ -1,11 +1,12 @@
 //! Events in, span trees out. Pure: no kernel, no files, no clock but the events' own.
 //!
 //! Passes, in order: events by time ([`order`]) → connections ([`connections`]) → exchanges, messages
-//! cut by content ([`http`], [`postgres`]) → what the processes said ([`app`], [`backend`]) → spans
+//! cut by content ([`http`], [`postgres`]) → what the processes said ([`app`], [`app_request`], [`backend`]) → spans
 //! ([`hop`], [`handler`], [`statement`]) → trees ([`requests`], [`tree`], [`arrange`]) → checks ([`checks`]).
 //! Each joins by facts only; what cannot be joined stays an orphan and is counted.
 
 mod app;
+mod app_request;
 mod arrange;
 mod assembler;
 mod backend;

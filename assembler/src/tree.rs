@@ -7,7 +7,8 @@ use tierscope_model::{
     Trace, TraceId, attr,
 };
 
-use crate::app::{AppRequest, Binding, Proof, RequestKey};
+use crate::app::{Binding, Proof, RequestKey};
+use crate::app_request::AppRequest;
 use crate::arrange::arrange;
 use crate::backend::Work;
 use crate::counts::Counts;
@@ -45,6 +46,18 @@ impl Parts {
         exchanges
             .chain(handlers)
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Why something may be missing, each reason once.
+    fn reasons(self, orphans: bool) -> Vec<Incomplete> {
+        let queries = self.queries.into_iter().map(|query| query.exchange);
+        let exchanges = self.exchanges.into_iter().chain(queries);
+        let mut reasons = self.incomplete;
+        reasons.extend(exchanges.flat_map(|exchange| exchange.incomplete));
+        reasons.extend(orphans.then_some(Incomplete::Orphan));
+        reasons.sort_unstable();
+        reasons.dedup();
+        reasons
     }
 }
 
@@ -234,30 +247,12 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
         .iter()
         .filter_map(Exchange::http)
         .find_map(|f| f.traceparent);
-    let mut incomplete = parts.incomplete;
-    incomplete.extend(
-        parts
-            .exchanges
-            .iter()
-            .flat_map(|x| x.incomplete.iter().copied()),
-    );
-    incomplete.extend(
-        parts
-            .queries
-            .iter()
-            .flat_map(|q| q.exchange.incomplete.iter().copied()),
-    );
     let mut spans = arrange(spans);
     let orphans = spans
         .iter()
         .skip(1)
         .filter(|span| span.parent.is_none())
         .count() as u64;
-    if orphans > 0 {
-        incomplete.push(Incomplete::Orphan);
-    }
-    incomplete.sort_unstable();
-    incomplete.dedup();
     name_root(
         &mut spans,
         parts.exchanges.iter().filter_map(Exchange::http),
@@ -277,7 +272,7 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
         trace_id,
         request_id: parts.id,
         endpoint,
-        incomplete,
+        incomplete: parts.reasons(orphans > 0),
         spans,
     }
 }

@@ -120,7 +120,7 @@ fn record(
             values: true,
             ..Keep::default()
         },
-        settings: settings(experiment),
+        settings: BTreeMap::from([("run".to_owned(), settings(experiment).to_string())]),
         ..RecordOptions::new(folder.recording())
     });
     // A load generator that is gone is why it could not be traced.
@@ -139,22 +139,25 @@ fn service(name: String, pid: u32) -> Service {
     }
 }
 
-fn settings(experiment: &Experiment) -> BTreeMap<String, String> {
-    let Experiment {
-        name, load, fault, ..
-    } = experiment;
-    let faults: Vec<_> = fault
-        .iter()
-        .map(|f| format!("{} in {} of {}", f.header, f.share, f.endpoint))
-        .collect();
-    BTreeMap::from([
-        ("experiment".to_owned(), name.clone()),
-        ("rate".to_owned(), load.rate.to_string()),
-        ("duration_s".to_owned(), load.duration_s.to_string()),
-        ("connections".to_owned(), load.connections.to_string()),
-        ("seed".to_owned(), load.seed.to_string()),
-        ("faults".to_owned(), faults.join(", ")),
-    ])
+/// Everything that a second run needs to be the same: the experiment, the lab and the tracer.
+fn settings(experiment: &Experiment) -> serde_json::Value {
+    let LabOptions {
+        truth,
+        pool_size,
+        app_workers,
+        nginx_workers,
+        ..
+    } = lab_options();
+    serde_json::json!({
+        "experiment": experiment,
+        "lab": {
+            "truth": truth,
+            "pool_size": pool_size,
+            "app_workers": app_workers,
+            "nginx_workers": nginx_workers,
+        },
+        "ring_bytes": TracerOptions::default().ring_bytes,
+    })
 }
 
 fn keep_logs(lab: &Lab, folder: &Folder) -> Result<()> {
@@ -200,7 +203,7 @@ fn finish(
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
     let (pair, mut score) = assemble_and_score(&folder, &client, &faulty, &options.progress)?;
     score.versions = versions;
-    score.settings = serde_json::to_value(experiment).unwrap_or_default();
+    score.settings = settings(experiment);
     score.events_filtered = closing.filtered.clone();
     let text = serde_json::to_string_pretty(&score).unwrap_or_default();
     folder.write("score.json", &(text + "\n"))?;

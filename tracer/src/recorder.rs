@@ -20,7 +20,7 @@ use tierscope_wire::Keep;
 
 use crate::clock;
 use crate::recording::{Header, ProcessEntry, ServiceEntry, WriteError, Writer};
-use crate::{Scrubber, Service, Tracer, TracerError, TracerOptions, decode};
+use crate::{HookReport, Scrubber, Service, Tracer, TracerError, TracerOptions, decode};
 
 /// How often the ring buffer is emptied.
 const DRAIN: Duration = Duration::from_millis(10);
@@ -101,6 +101,7 @@ pub struct Closing {
 #[derive(Debug)]
 pub struct Recorder {
     path: PathBuf,
+    hooks: Vec<HookReport>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<Closing, RecordError>>>,
 }
@@ -117,6 +118,7 @@ impl Recorder {
             ring_bytes: options.ring_bytes,
             ..TracerOptions::default()
         })?;
+        let hooks = tracer.hooks().to_vec();
         let header = header(&options, &tracer)?;
         let writer = Writer::create(&options.path, &header, false)?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -134,9 +136,15 @@ impl Recorder {
             .map_err(RecordError::Spawn)?;
         Ok(Recorder {
             path,
+            hooks,
             stop,
             thread: Some(thread),
         })
+    }
+
+    /// Hooks and probes that could not be attached: what they see is not measured.
+    pub fn unattached(&self) -> impl Iterator<Item = &HookReport> {
+        self.hooks.iter().filter(|hook| !hook.attached)
     }
 
     /// Whether the thread ended by itself: the file could not be written any more.

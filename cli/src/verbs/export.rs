@@ -1,8 +1,10 @@
 //! `tierscope export`: traces for Jaeger, Zipkin or any OTLP backend.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use tierscope_experiments::private_file;
 use tierscope_interchange::{to_jaeger, to_otlp, to_zipkin};
 
 use crate::exit::Done;
@@ -43,7 +45,8 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     }?;
     match &args.out {
         Some(path) => {
-            std::fs::write(path, json + "\n")
+            private_file(path)?
+                .write_all((json + "\n").as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
             eprintln!("{}: {} traces", path.display(), traces.len());
         }

@@ -44,6 +44,14 @@ struct Up {
     /// Load a user's orders one by one.
     #[arg(long)]
     n_plus_one: bool,
+    /// Artificial latency per layer of the app in milliseconds, e.g. db=5,handler=2,cpu=1,file=3.
+    #[arg(
+        long,
+        value_name = "LAYER=MS,…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    latency: String,
 }
 
 /// Runs the verb.
@@ -59,6 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
                 truth: up.truth,
                 faults: up.faults,
                 n_plus_one: up.n_plus_one,
+                latency: up.latency,
                 ..LabOptions::new(dir)
             };
             let lab = Lab::up(options)?;

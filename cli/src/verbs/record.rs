@@ -83,6 +83,9 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         command_line: std::env::args().collect(),
         ..RecordOptions::new(&args.out)
     })?;
+    for hook in recorder.unattached() {
+        eprintln!("tierscope: not measured: {}: {}", hook.event, hook.detail);
+    }
     let step = Progress::on_terminal().step(&format!(
         "recording to {}, Ctrl-C to stop",
         args.out.display()

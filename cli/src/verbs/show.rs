@@ -1,8 +1,10 @@
 //! `tierscope show`: one trace as a tree, a waterfall or JSON.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use tierscope_experiments::private_file;
 use tierscope_report::{SvgOptions, render_svg, render_tree};
 
 use crate::exit::Done;
@@ -28,7 +30,8 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     if args.json {
         print_json(trace)?;
     } else if let Some(path) = &args.svg {
-        std::fs::write(path, render_svg(trace, &SvgOptions::default()))
+        private_file(path)?
+            .write_all(render_svg(trace, &SvgOptions::default()).as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?;
         print(&format!("{}\n", path.display()))?;
     } else {

@@ -70,6 +70,9 @@ pub fn start(
         (options.n_plus_one, "--n-plus-one"),
     ];
     command.args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag));
+    if !options.latency.is_empty() {
+        command.args(["--latency", &options.latency]);
+    }
     daemon(account, command, &home, &log(&options.dir))
 }
 

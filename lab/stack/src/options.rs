@@ -33,6 +33,8 @@ pub struct LabOptions {
     pub faults: bool,
     /// The app loads a user's orders one by one.
     pub n_plus_one: bool,
+    /// Artificial latency per layer of the app, as its `--latency` takes it: `db=5,handler=2`; empty for none.
+    pub latency: String,
     /// Connections of the app to PostgreSQL.
     pub pool_size: u32,
     /// Worker threads of the app.
@@ -55,6 +57,7 @@ impl LabOptions {
             truth: false,
             faults: false,
             n_plus_one: false,
+            latency: String::new(),
             pool_size: 16,
             app_workers: 2,
             nginx_workers: 2,

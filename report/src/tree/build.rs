@@ -1,6 +1,6 @@
 //! From spans to lines: joins the parts of a hop, opens what has only one thing in it, finds gaps.
 
-use tierscope_model::{Nanos, Span};
+use tierscope_model::{Nanos, Span, SpanKind};
 
 use super::fold;
 use super::node::{Look, Node, Segment};
@@ -26,6 +26,16 @@ impl<'a> Builder<'a> {
             tiers,
             request,
         }
+    }
+
+    /// The lines of the request: under the client's span, or from the server's on where no client was traced.
+    pub(super) fn tree(&self) -> Vec<Node> {
+        if self.at(0).kind != SpanKind::Server {
+            return self.parts(0);
+        }
+        let mut nodes = Vec::new();
+        self.push(&mut nodes, 0);
+        nodes
     }
 
     /// The lines under a span, in order of time, equal ones folded.

@@ -49,7 +49,7 @@ fn draw(trace: &Trace, options: &TreeOptions) -> String {
     }
     let (outline, tiers) = (Outline::new(trace), Tiers::of(trace));
     let builder = Builder::new(&outline, &tiers);
-    let (mut tree, orphans) = (builder.parts(0), builder.orphans());
+    let (mut tree, orphans) = (builder.tree(), builder.orphans());
     node::mark_slowest(&mut tree);
     let printer = Printer::new(options, &paint, outline.range(), [&tree, &orphans]);
     printer.print(&mut out, &tree);

@@ -197,7 +197,8 @@ impl Connection {
     fn note_ask(&mut self, lo: u64, hole: bool) {
         let Some(client) = self.client else { return };
         let answers = &self.streams[1 - client];
-        let all_read = self.is_vacant(client) || answers.read >= answers.written;
+        let (written, all_read) = (answers.written, answers.read >= answers.written);
+        let all_read = self.is_vacant(client) || all_read;
         match &mut self.talk {
             Talk::Unknown => {}
             Talk::Http(talk) => {
@@ -205,6 +206,9 @@ impl Connection {
                 talk.queue.ask(all_read, hole);
             }
             Talk::Postgres(talk) => {
+                if all_read {
+                    talk.end_unseen(written);
+                }
                 let hole = hole && talk.may_hide_request(lo);
                 talk.queue.ask(all_read, hole);
             }

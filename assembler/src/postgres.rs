@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tierscope_model::Timestamp;
+use tierscope_model::{Incomplete, Timestamp};
 use tierscope_wire::postgres::{
     Backend, Frontend, Message, StartupKind, backend, frontend, ready_tail, startup, sync_tail,
 };
@@ -124,6 +124,8 @@ pub(crate) struct PgTalk {
     answered: Option<u64>,
     batch: Option<Batch>,
     prepared: HashMap<String, Statement>,
+    /// The answer before the next request was ended by guesswork: where the next one begins is as sure.
+    inexact: bool,
     pub(crate) queue: Queue<PgFacts>,
 }
 
@@ -273,12 +275,28 @@ impl PgTalk {
             gate: batch.lo,
             hi: Some(hi),
         });
+        if std::mem::take(&mut self.inexact) {
+            open.incomplete.push(Incomplete::MessageEnd);
+        }
         let begun = Begun {
             number: open.number,
             facts: open.facts.clone(),
         };
         self.queue.push(open);
         Some(begun)
+    }
+
+    /// The client has read all there is up to `written` and asks again, while the end of an answer is
+    /// still looked for: it was cut in two by the edge of a send. Both sides of the edge say so.
+    pub(crate) fn end_unseen(&mut self, written: u64) {
+        let Some(open) = self.queue.answering().filter(|_| self.answered.is_none()) else {
+            return;
+        };
+        open.incomplete.push(Incomplete::MessageEnd);
+        if let Some(response) = &mut open.response {
+            response.hi = Some(written);
+        }
+        self.inexact = true;
     }
 
     /// Takes a backend's send in.

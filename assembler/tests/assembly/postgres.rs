@@ -293,6 +293,35 @@ fn a_large_result_ends_at_the_tail() {
 }
 
 #[test]
+fn an_answer_whose_end_is_cut_in_two_does_not_shift_the_next() {
+    let mut app = App::new();
+    app.start(1);
+    app.query(1, USERS);
+    app.ask(&run("s1"));
+    let row = |size: usize| message(b'D', &vec![b'x'; size]);
+    let answer = [
+        (0..40).flat_map(|_| row(777)).collect(),
+        complete("SELECT 40"),
+        ready(b'I'),
+    ]
+    .concat();
+    let (most, rest) = answer.split_at(answer.len() - 2);
+    app.answer(most);
+    app.answer(rest);
+    app.done(1);
+    app.end(1);
+    app.request(2, ORDERS, &run("s2"), &rows(1, 10));
+    app.request(3, ORDERS, &run("s2"), &rows(1, 10));
+    let (traces, _) = app.assemble();
+    for id in [1, 2, 3] {
+        assert_eq!(exchanges(of(&traces, id)), [("query", "db query")]);
+    }
+    assert_eq!(of(&traces, 1).incomplete, [Incomplete::MessageEnd]);
+    assert_eq!(of(&traces, 2).incomplete, [Incomplete::MessageEnd]);
+    assert_eq!(of(&traces, 3).incomplete, []);
+}
+
+#[test]
 fn a_ping_is_upkeep_and_under_the_pool_wait_inside_one() {
     let mut app = App::new();
     app.start(1);

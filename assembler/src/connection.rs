@@ -123,17 +123,27 @@ impl Connection {
             self.skip_unseen((seen, lo), time, out);
         }
         let piece = Piece::new(lo, hi, &send.head, &send.tail);
+        self.feed(end, &piece, send.start, by, tally)
+    }
+
+    /// Hands the bytes that end `end` wrote to the protocol.
+    fn feed(
+        &mut self,
+        end: usize,
+        piece: &Piece<'_>,
+        start: Timestamp,
+        by: Caller,
+        tally: &mut Tally,
+    ) -> Vec<Begun> {
         let asks = self.client == Some(end);
         match &mut self.talk {
             Talk::Unknown => {}
             Talk::Http(talk) => {
                 let side = if asks { Side::Request } else { Side::Response };
-                talk.feed(side, &piece, send.start, tally);
+                talk.feed(side, piece, start, tally);
             }
-            Talk::Postgres(talk) if asks => {
-                return talk.ask(&piece, send.start, by, tally);
-            }
-            Talk::Postgres(talk) => talk.answer(&piece, send.start, tally),
+            Talk::Postgres(talk) if asks => return talk.ask(piece, start, by, tally),
+            Talk::Postgres(talk) => talk.answer(piece, start, tally),
         }
         Vec::new()
     }

@@ -201,35 +201,11 @@ impl PgTalk {
             return false;
         }
         let known = self.prepare(&view);
-        let facts = self.begin(at, time, by);
-        match view {
-            Frontend::Parse {
-                sql, sql_complete, ..
-            } => {
-                facts.statements.push(Statement::new(sql, !sql_complete));
-                facts.raise(PgKind::Prepare);
-            }
-            Frontend::Bind { .. } => {
-                facts
-                    .statements
-                    .extend(known.filter(|s| !facts.statements.contains(s)));
-                facts.raise(PgKind::Query);
-            }
-            Frontend::Describe { .. } => facts.raise(PgKind::Prepare),
-            Frontend::Execute { .. } => {
-                facts.executes += 1;
-                facts.raise(PgKind::Query);
-            }
-            Frontend::Close { .. } => facts.raise(PgKind::Close),
-            Frontend::Query { sql, sql_complete } => {
-                facts.statements.push(Statement::new(sql, !sql_complete));
-                facts.raise(PgKind::Simple);
-                return true;
-            }
-            Frontend::Sync | Frontend::FunctionCall => return true,
-            _ => {}
-        }
-        false
+        self.begin(at, time, by).note(&view, known);
+        matches!(
+            view,
+            Frontend::Query { .. } | Frontend::Sync | Frontend::FunctionCall
+        )
     }
 
     /// Keeps account of the named statements; the text of the one that a Bind names, if it is known.
@@ -395,6 +371,34 @@ impl PgTalk {
 }
 
 impl PgFacts {
+    /// Notes what one frontend message asks for; `known` is the statement that a Bind names.
+    fn note(&mut self, view: &Frontend<'_>, known: Option<Statement>) {
+        match view {
+            Frontend::Parse {
+                sql, sql_complete, ..
+            } => {
+                self.statements.push(Statement::new(sql, !sql_complete));
+                self.raise(PgKind::Prepare);
+            }
+            Frontend::Bind { .. } => {
+                let fresh = known.filter(|s| !self.statements.contains(s));
+                self.statements.extend(fresh);
+                self.raise(PgKind::Query);
+            }
+            Frontend::Describe { .. } => self.raise(PgKind::Prepare),
+            Frontend::Execute { .. } => {
+                self.executes += 1;
+                self.raise(PgKind::Query);
+            }
+            Frontend::Close { .. } => self.raise(PgKind::Close),
+            Frontend::Query { sql, sql_complete } => {
+                self.statements.push(Statement::new(sql, !sql_complete));
+                self.raise(PgKind::Simple);
+            }
+            _ => {}
+        }
+    }
+
     /// The dearest kind of the messages seen counts.
     fn raise(&mut self, kind: PgKind) {
         let rank = |kind| match kind {

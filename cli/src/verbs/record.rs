@@ -56,6 +56,23 @@ fn parse_service(text: &str) -> Result<Service, String> {
 
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<Done> {
+    check(&args)?;
+    let stop = stop_signal()?;
+    let recorder = start(&args)?;
+    for hook in recorder.unattached() {
+        eprintln!("tierscope: not measured: {}: {}", hook.event, hook.detail);
+    }
+    wait(&args, &stop, &recorder);
+    let closing = recorder.finish()?;
+    if args.json {
+        print_json(&closing)?
+    } else {
+        print(&format!("{}: {closing}\n", args.out.display()))?
+    }
+    Ok(Done::Well)
+}
+
+fn check(args: &Args) -> anyhow::Result<()> {
     if args.keep_text {
         eprintln!(
             "tierscope: --keep-text: the file will hold what users sent and what queries carried"
@@ -71,25 +88,28 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         "{} is there already: remove it, or name another file with --out",
         args.out.display()
     );
-    let stop = stop_signal()?;
-    let services = services(&args)?;
+    Ok(())
+}
+
+fn start(args: &Args) -> anyhow::Result<Recorder> {
+    let keep = Keep {
+        values: args.keep_text,
+        text: args.keep_text,
+    };
     let recorder = Recorder::start(RecordOptions {
-        services,
+        services: services(args)?,
         ring_bytes: args.ring << 20,
-        keep: Keep {
-            values: args.keep_text,
-            text: args.keep_text,
-        },
+        keep,
         command_line: std::env::args().collect(),
         ..RecordOptions::new(&args.out)
     })?;
-    for hook in recorder.unattached() {
-        eprintln!("tierscope: not measured: {}: {}", hook.event, hook.detail);
-    }
-    let step = Progress::on_terminal().step(&format!(
-        "recording to {}, Ctrl-C to stop",
-        args.out.display()
-    ));
+    Ok(recorder)
+}
+
+/// Until a signal, the time asked for, or the recording's failure.
+fn wait(args: &Args, stop: &AtomicBool, recorder: &Recorder) {
+    let what = format!("recording to {}, Ctrl-C to stop", args.out.display());
+    let step = Progress::on_terminal().step(&what);
     let begun = Instant::now();
     let due = |limit: f64| begun.elapsed().as_secs_f64() >= limit;
     while !stop.load(Ordering::Relaxed) && !recorder.has_failed() && !args.duration.is_some_and(due)
@@ -97,13 +117,6 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         std::thread::sleep(Duration::from_millis(50));
     }
     step.finish();
-    let closing = recorder.finish()?;
-    if args.json {
-        print_json(&closing)?
-    } else {
-        print(&format!("{}: {closing}\n", args.out.display()))?
-    }
-    Ok(Done::Well)
 }
 
 fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {

@@ -266,19 +266,19 @@ fn copy_is_passed_over() {
     assert_eq!((apart(&traces), counts.orphan_spans), (vec![], 0));
 }
 
+/// More rows than a capture holds, up to ReadyForQuery.
+fn large_answer() -> Vec<u8> {
+    let rows = message(b'D', &[b'x'; 777]).repeat(40);
+    [rows, complete("SELECT 40"), ready(b'I')].concat()
+}
+
 #[test]
 fn a_large_result_ends_at_the_tail() {
     let mut app = App::new();
     app.start(1);
     app.query(1, USERS);
     app.ask(&run("s1"));
-    let row = |size: usize| message(b'D', &vec![b'x'; size]);
-    let answer = [
-        (0..40).flat_map(|_| row(777)).collect(),
-        complete("SELECT 40"),
-        ready(b'I'),
-    ]
-    .concat();
+    let answer = large_answer();
     for part in answer.chunks(8192) {
         app.answer(part);
     }
@@ -298,13 +298,7 @@ fn an_answer_whose_end_is_cut_in_two_does_not_shift_the_next() {
     app.start(1);
     app.query(1, USERS);
     app.ask(&run("s1"));
-    let row = |size: usize| message(b'D', &vec![b'x'; size]);
-    let answer = [
-        (0..40).flat_map(|_| row(777)).collect(),
-        complete("SELECT 40"),
-        ready(b'I'),
-    ]
-    .concat();
+    let answer = large_answer();
     let (most, rest) = answer.split_at(answer.len() - 2);
     app.answer(most);
     app.answer(rest);

@@ -30,6 +30,8 @@ fn server(pause: Option<Duration>) -> SocketAddr {
 
 fn serve_some(listener: TcpListener, answers: usize) {
     let (mut stream, _) = listener.accept().unwrap();
+    // Closed after the stream, it would take one more connection in between.
+    drop(listener);
     let heads = BufReader::new(stream.try_clone().unwrap()).lines();
     let ends = heads.map_while(Result::ok).filter(|line| line.is_empty());
     for (answered, _) in ends.enumerate() {

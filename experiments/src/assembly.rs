@@ -57,7 +57,7 @@ pub fn assemble(
 }
 
 /// Whether a trace is of a health check: recorded, but no part of baselines and findings.
-pub fn is_health(trace: &Trace) -> bool {
+pub(crate) fn is_health(trace: &Trace) -> bool {
     trace
         .root()
         .and_then(|root| root.attributes.text(attr::URL_PATH))

@@ -43,11 +43,6 @@ impl Folder {
         Ok(folder)
     }
 
-    /// An existing run folder.
-    pub fn open(path: impl Into<PathBuf>) -> Folder {
-        Folder(path.into())
-    }
-
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.0

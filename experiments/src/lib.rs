@@ -14,7 +14,7 @@ mod stitch;
 mod trace_log;
 mod truth;
 
-pub use assembly::{Ending, assemble, is_health};
+pub use assembly::{Ending, assemble};
 pub use error::{Error, Result};
 pub use folder::{Folder, each_line, private_file, read_lines};
 pub use progress::{Progress, Step};

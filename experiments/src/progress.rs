@@ -22,16 +22,6 @@ impl Progress {
         }
     }
 
-    /// Never shown.
-    pub fn silent() -> Progress {
-        Progress { shown: false }
-    }
-
-    /// Whether it is shown.
-    pub fn is_shown(&self) -> bool {
-        self.shown
-    }
-
     /// A step of unknown length.
     pub fn step(&self, what: &str) -> Step {
         self.bar(what.to_owned(), "{spinner} {msg} {elapsed}")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use tierscope_assembler::{Assembled, Options};
@@ -253,11 +253,6 @@ fn assemble_and_score(
 }
 
 /// The waterfalls that a run wrote.
-pub fn waterfalls(folder: &Folder) -> Vec<PathBuf> {
-    let in_folder = |name: &str| folder.path(&format!("waterfalls/{name}.svg"));
-    ["typical", "slow"]
-        .map(in_folder)
-        .into_iter()
-        .filter(|path: &PathBuf| Path::exists(path))
-        .collect()
+pub fn waterfalls(folder: &Folder) -> [PathBuf; 2] {
+    ["typical", "slow"].map(|name| folder.path(&format!("waterfalls/{name}.svg")))
 }

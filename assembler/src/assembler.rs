@@ -139,9 +139,12 @@ impl Assembler {
             Body::Send(send) => self.send(&send, time),
             Body::Recv(recv) => {
                 self.apps.recv(recv.tid, recv.cookie, time);
+                if let Some(arrival) = &recv.arrival {
+                    self.connections.arrive(arrival);
+                }
                 self.connections.recv(&recv, time, &mut self.finished);
             }
-            Body::Arrive(arrive) => self.connections.arrive(&arrive, time),
+            Body::Arrive(arrive) => self.connections.arrive(&arrive),
             Body::Retransmit(retransmit) => self.connections.retransmit(&retransmit),
             Body::Close(close) => self.close(close.cookie, time),
             Body::Usdt(usdt) => self.probe(usdt, time),
@@ -155,7 +158,15 @@ impl Assembler {
                 self.counts.lost_events += loss.count;
                 self.losses.push(loss);
             }
-            Body::Filtered(_) => {}
+            Body::Filtered(_)
+            | Body::Transmit(_)
+            | Body::Accepted(_)
+            | Body::Switch(_)
+            | Body::File(_)
+            | Body::FileName(_)
+            | Body::Block(_)
+            | Body::Buffers(_)
+            | Body::Stack(_) => {}
         }
         let finished = std::mem::take(&mut self.finished);
         self.place_all(finished);

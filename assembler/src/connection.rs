@@ -286,12 +286,12 @@ impl Connection {
         self.client.is_some_and(|client| client != end)
     }
 
-    pub(crate) fn arrive(&mut self, end: usize, arrive: &Arrive, time: Timestamp) {
+    pub(crate) fn arrive(&mut self, end: usize, arrive: &Arrive) {
         let stream = &mut self.streams[1 - end];
         let lo = stream.offset(arrive.seq);
         let hi = lo + u64::from(arrive.end_seq.wrapping_sub(arrive.seq));
         let expected = stream.offset(arrive.rcv_nxt);
-        stream.arrived(lo, hi, expected, time, arrive.late);
+        stream.arrived(lo, hi, expected, arrive.time, arrive.late);
     }
 
     pub(crate) fn retransmit(&mut self, end: usize, retransmit: &Retransmit) {

@@ -108,9 +108,9 @@ impl Connections {
         self.servers.contains(&pid)
     }
 
-    pub(crate) fn arrive(&mut self, arrive: &tierscope_model::Arrive, time: Timestamp) {
+    pub(crate) fn arrive(&mut self, arrive: &tierscope_model::Arrive) {
         if let Some((connection, end, _)) = self.find(arrive.cookie) {
-            connection.arrive(end, arrive, time);
+            connection.arrive(end, arrive);
         }
     }
 

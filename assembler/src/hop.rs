@@ -143,6 +143,7 @@ fn span(
         resource: resource.clone(),
         attributes: label.attributes.clone(),
         events: Vec::new(),
+        slices: Vec::new(),
     }
 }
 
@@ -260,6 +261,7 @@ impl Way<'_> {
             resource: resource.clone(),
             attributes,
             events: Vec::new(),
+            slices: Vec::new(),
         }
     }
 

@@ -117,6 +117,7 @@ mod tests {
                 protocol: tierscope_model::Protocol::Unknown,
                 head: Vec::new(),
                 tail: Vec::new(),
+                transmitted: None,
             }),
         };
         let mut order = Order::new(100);

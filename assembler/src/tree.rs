@@ -311,5 +311,6 @@ pub(crate) fn internal(
         resource,
         attributes: Attributes::new(),
         events: Vec::new(),
+        slices: Vec::new(),
     }
 }

@@ -131,6 +131,7 @@ mod tests {
             protocol: Protocol::PostgresFrontend,
             head,
             tail: Vec::new(),
+            transmitted: None,
         };
         Event {
             time: Timestamp(at + 1),
@@ -159,6 +160,7 @@ mod tests {
             resource: Default::default(),
             attributes,
             events: Vec::new(),
+            slices: Vec::new(),
         };
         Trace {
             trace_id: TraceId(id.0),

@@ -38,6 +38,22 @@ pub enum Body {
     Loss(Loss),
     /// Events that were left out on purpose.
     Filtered(Filtered),
+    /// Bytes left for the device after their call's exit.
+    Transmit(Transmit),
+    /// A connection was handed to the process that listens.
+    Accepted(Accepted),
+    /// A traced thread is back on a CPU.
+    Switch(Switch),
+    /// A call on a regular file returned.
+    File(File),
+    /// The name of a file that [`Body::File`] events tell of.
+    FileName(FileName),
+    /// A block device did what a traced thread asked for.
+    Block(Block),
+    /// Buffers that a PostgreSQL backend looked up.
+    Buffers(Buffers),
+    /// A user stack with its symbols.
+    Stack(Stack),
 }
 
 /// How a socket came to be traced.
@@ -109,6 +125,8 @@ pub struct Send {
     pub head: Vec<u8>,
     /// Last bytes of the range, up to 16, where the head does not hold them.
     pub tail: Vec<u8>,
+    /// What had left for the device by the call's exit: one past the last such byte, and when that left.
+    pub transmitted: Option<(u32, Timestamp)>,
 }
 
 /// Bytes `[seq, seq + len)` read in one call; `len` 0 is the end of the stream.
@@ -124,6 +142,8 @@ pub struct Recv {
     pub seq: u32,
     /// Bytes taken.
     pub len: u32,
+    /// The newest segment that had come in order by then, where no earlier event told of it.
+    pub arrival: Option<Arrive>,
 }
 
 /// A data segment `[seq, end_seq)` arrived.
@@ -131,6 +151,8 @@ pub struct Recv {
 pub struct Arrive {
     /// Receiving socket.
     pub cookie: SocketCookie,
+    /// When; the event may be later than that.
+    pub time: Timestamp,
     /// First sequence number.
     pub seq: u32,
     /// One past the last.
@@ -197,6 +219,14 @@ pub enum Probe {
     PgTransactionAbort,
     PgLockWaitStart,
     PgLockWaitDone,
+    PgSortStart,
+    PgSortDone,
+    PgLwlockWaitStart,
+    PgLwlockWaitDone,
+    PgSmgrReadStart,
+    PgSmgrReadDone,
+    PgWalFlushStart,
+    PgWalFlushDone,
 }
 
 impl Probe {
@@ -269,4 +299,175 @@ pub struct Filtered {
     pub reason: u32,
     /// How many.
     pub count: u64,
+}
+
+/// Bytes `[seq, end_seq)` left for the device for the first time, after their call's exit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transmit {
+    /// Sending socket.
+    pub cookie: SocketCookie,
+    /// First sequence number.
+    pub seq: u32,
+    /// One past the last.
+    pub end_seq: u32,
+}
+
+/// accept(2) returned an established connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// The connection's socket.
+    pub cookie: SocketCookie,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+}
+
+/// How a thread left its CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Off {
+    /// It had to make room and stayed runnable.
+    Preempted,
+    /// It waits, interruptibly.
+    Sleeping,
+    /// It waits, uninterruptibly: for a disk, a page, a lock of the kernel's.
+    Blocked,
+    /// It was stopped, or is traced by a debugger.
+    Other,
+}
+
+/// A traced thread is back on a CPU at the event's time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Switch {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// When it left its CPU; none for a new thread.
+    pub off_at: Option<Timestamp>,
+    /// When it was woken; none if it was never asleep, or if that was not seen.
+    pub woken_at: Option<Timestamp>,
+    /// How it left.
+    pub off: Off,
+    /// Number of the system call in which it left (x86-64); none in a page fault or an interrupt.
+    pub syscall: Option<u32>,
+    /// PostgreSQL's wait event when it left (`wait_event_info`); 0 none.
+    pub wait_event: u32,
+    /// What ran on that CPU before it.
+    pub before: Before,
+}
+
+/// What ran on a CPU before a thread came there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Process; 0: the CPU was idle.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// The thread's name.
+    pub comm: String,
+    /// Since when it had run there.
+    pub since: Timestamp,
+}
+
+/// What was asked of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum FileOperation {
+    Read,
+    Write,
+    Sync,
+    Open,
+}
+
+/// Which file: its device and inode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId {
+    /// The kernel's `dev_t`.
+    pub dev: u32,
+    /// Inode number.
+    pub ino: u64,
+}
+
+/// A traced process's call on a regular file; the event's time is its exit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    /// What.
+    pub operation: FileOperation,
+    /// On which; all zero where that is not known.
+    pub file: FileId,
+    /// Entry of the call.
+    pub start: Timestamp,
+    /// Bytes, 0, or a negative errno.
+    pub result: i64,
+    /// Where in the file; none where that is not known.
+    pub offset: Option<u64>,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// The user stack's number; none where it was not taken.
+    pub stack: Option<u32>,
+}
+
+/// A file's name, told before its first [`File`] event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileName {
+    /// Which.
+    pub file: FileId,
+    /// Path from the root of its mount; begins with `…/` where it was too long.
+    pub path: String,
+}
+
+/// What was asked of a block device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum BlockOperation {
+    Read,
+    Write,
+    Flush,
+    Other,
+}
+
+/// A block device did what a traced thread asked for; the event's time is its completion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// What.
+    pub operation: BlockOperation,
+    /// When it was given to the device.
+    pub issued: Timestamp,
+    /// The kernel's `dev_t`.
+    pub dev: u32,
+    /// First sector (512 bytes).
+    pub sector: u64,
+    /// Bytes.
+    pub bytes: u32,
+    /// The block layer's status; 0: done.
+    pub error: u32,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+}
+
+/// Buffers that a PostgreSQL backend looked up since its last such event, told at the end of an execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffers {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Found in shared buffers.
+    pub hits: u32,
+    /// Had to be read.
+    pub reads: u32,
+}
+
+/// A user stack that [`File::stack`] refers to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack {
+    /// Its number.
+    pub stack: u32,
+    /// Innermost frame first.
+    pub frames: Vec<String>,
 }

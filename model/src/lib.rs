@@ -7,18 +7,21 @@ mod event;
 mod evidence;
 mod id;
 mod name;
+mod slice;
 mod span;
 mod time;
 mod trace;
 
 pub use attribute::{Attributes, Value};
 pub use event::{
-    Arrive, Body, Close, Event, Filtered, Loss, Probe, Process, ProcessChange, Protocol, Recv,
-    Retransmit, Send, Socket, SocketRole, Usdt,
+    Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
+    FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
+    Retransmit, Send, Socket, SocketRole, Stack, Switch, Transmit, Usdt,
 };
 pub use evidence::{Evidence, Link};
 pub use id::{IdError, RequestId, SocketCookie, SpanId, TraceId};
 pub use name::attr;
+pub use slice::{Doing, Slice};
 pub use span::{Resource, Span, SpanEvent, SpanKind, Status};
 pub use time::{Nanos, Timestamp};
 pub use trace::{Incomplete, Trace};

@@ -17,6 +17,7 @@ int BPF_PROG(arrive, struct sock *sk, const struct sk_buff *skb)
 	}
 	struct ts_arrive r = {
 		.cookie = s->cookie,
+		.arrive_ts = bpf_ktime_get_ns(),
 		.seq = range.seq,
 		.end_seq = range.end_seq,
 		.rcv_nxt = tp->rcv_nxt,

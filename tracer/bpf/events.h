@@ -43,6 +43,15 @@ enum ts_kind {
 	/* The next two are made in user space from the counters below. */
 	TS_KIND_LOSS = 9,
 	TS_KIND_FILTERED = 10,
+	TS_KIND_TRANSMIT = 11,
+	TS_KIND_ACCEPTED = 12,
+	TS_KIND_SWITCH = 13,
+	TS_KIND_FILE = 14,
+	TS_KIND_FILE_NAME = 15,
+	TS_KIND_BLOCK = 16,
+	TS_KIND_BUFFERS = 17,
+	/* Made in user space, while the process is there to ask. */
+	TS_KIND_STACK = 18,
 };
 
 /* What a socket speaks, judged by content and kept for the connection. */
@@ -78,7 +87,14 @@ enum ts_program {
 	TS_PROGRAM_USDT_POSTGRES = 8,
 	TS_PROGRAM_PROCESS = 9,
 	TS_PROGRAM_WALK = 10,
-	TS_PROGRAM_COUNT = 11,
+	TS_PROGRAM_TRANSMIT = 11,
+	TS_PROGRAM_ACCEPT = 12,
+	TS_PROGRAM_SWITCH = 13,
+	TS_PROGRAM_WAKEUP = 14,
+	TS_PROGRAM_FILE = 15,
+	TS_PROGRAM_BLOCK = 16,
+	TS_PROGRAM_BUFFERS = 17,
+	TS_PROGRAM_COUNT = 18,
 };
 
 /* Why an event of a traced socket or process was left out. */
@@ -94,7 +110,11 @@ enum ts_filter {
 	TS_FILTER_SEND_OVERLAP = 8,   /* two threads in one socket's send: this one's goes on as a record of its own */
 	TS_FILTER_RESYNC = 9,         /* bytes went by unread (splice, urgent data): the cursor follows the kernel's */
 	TS_FILTER_TEXT_FAULT = 10,    /* a probe's string or argument was not in memory: empty, or 0 */
-	TS_FILTER_COUNT = 11,
+	TS_FILTER_SENT_AGAIN = 11,    /* bytes at the device that had been there: a retransmit, a second device */
+	TS_FILTER_UNTRACED = 12,      /* what the hooks saw of others: their sockets, switches, files, blocks */
+	TS_FILTER_SAMPLED_OUT = 13,   /* requests that the sample leaves out */
+	TS_FILTER_NOT_A_FILE = 14,    /* a traced process's reads and writes of sockets, pipes and the like */
+	TS_FILTER_COUNT = 15,
 };
 
 enum ts_probe {
@@ -124,7 +144,15 @@ enum ts_probe {
 	TS_PROBE_PG_TRANSACTION_ABORT = 23,
 	TS_PROBE_PG_LOCK_WAIT_START = 24, /* LOCKTAG fields 1-4, type, mode */
 	TS_PROBE_PG_LOCK_WAIT_DONE = 25,
-	TS_PROBE_COUNT = 26,
+	TS_PROBE_PG_SORT_START = 26,
+	TS_PROBE_PG_SORT_DONE = 27,
+	TS_PROBE_PG_LWLOCK_WAIT_START = 28, /* tranche (text), mode */
+	TS_PROBE_PG_LWLOCK_WAIT_DONE = 29,
+	TS_PROBE_PG_SMGR_READ_START = 30, /* fork, block, tablespace, database, relation file */
+	TS_PROBE_PG_SMGR_READ_DONE = 31,  /* the same, and bytes read in the sixth */
+	TS_PROBE_PG_WAL_FLUSH_START = 32, /* XLogFlush: no USDT, a uprobe on the function */
+	TS_PROBE_PG_WAL_FLUSH_DONE = 33,
+	TS_PROBE_COUNT = 34,
 };
 
 struct ts_head {
@@ -153,7 +181,9 @@ struct ts_socket {
 	ts_u8 peer_addr[16];
 };
 
-/* Bytes [seq, seq + sent) were accepted; head_len captured bytes follow. */
+/* Bytes [seq, seq + sent) were accepted; head_len captured bytes follow. Those
+ * before transmit_seq had left for the device by the call's exit; of what left
+ * later a TRANSMIT tells. */
 struct ts_send {
 	struct ts_head head;
 	ts_u64 cookie;
@@ -165,11 +195,14 @@ struct ts_send {
 	ts_u16 head_len;
 	ts_u8 tail_len;
 	ts_u8 protocol;
-	ts_u32 pad;
+	ts_u32 transmit_seq; /* seq: nothing had left */
+	ts_u64 transmit_ts;  /* when the last of them left; 0: nothing had */
 	ts_u8 tail[TS_TAIL_MAX];
 };
 
-/* Bytes [seq, seq + taken) were read; taken 0: end of stream. */
+/* Bytes [seq, seq + taken) were read; taken 0: end of stream. The newest data
+ * segment that had come in order by then, and that no record told of yet,
+ * comes along; older ones are ARRIVE records before this one. */
 struct ts_recv {
 	struct ts_head head;
 	ts_u64 cookie;
@@ -177,17 +210,39 @@ struct ts_recv {
 	ts_u32 tid;
 	ts_u32 seq;
 	ts_u32 taken;
+	ts_u64 arrive_ts; /* 0: none */
+	ts_u32 arrive_seq;
+	ts_u32 arrive_end_seq;
+	ts_u8 arrive_late; /* as ts_arrive.late */
+	ts_u8 pad[7];
 };
 
 /* A data segment came. `late`: the socket was owned by its reader. */
 struct ts_arrive {
 	struct ts_head head;
 	ts_u64 cookie;
+	ts_u64 arrive_ts; /* the record may be made later than that */
 	ts_u32 seq;
 	ts_u32 end_seq;
 	ts_u32 rcv_nxt;
 	ts_u8 late;
 	ts_u8 pad[3];
+};
+
+/* Bytes [seq, end_seq) left for the device for the first time, after their call's exit. */
+struct ts_transmit {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u32 seq;
+	ts_u32 end_seq;
+};
+
+/* An established connection was handed to the process that listens: accept(2) returned. */
+struct ts_accepted {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u32 pid;
+	ts_u32 tid;
 };
 
 struct ts_retransmit {
@@ -229,6 +284,105 @@ struct ts_process {
 	ts_u8 comm[TS_COMM_LEN];
 };
 
+/* Of ts_switch: why the thread left its CPU. */
+enum ts_off {
+	TS_OFF_PREEMPTED = 0, /* still runnable */
+	TS_OFF_SLEEPING = 1,  /* interruptible */
+	TS_OFF_BLOCKED = 2,   /* uninterruptible: disk, page, a lock of the kernel's */
+	TS_OFF_OTHER = 3,     /* stopped, traced */
+};
+
+/* No system call: a page fault, an interrupt. */
+#define TS_NO_SYSCALL 0xffffffff
+
+/* A traced thread is back on a CPU (head.ts): off it since off_ts, woken at wake_ts. */
+struct ts_switch {
+	struct ts_head head;
+	ts_u64 off_ts;  /* 0: not seen; the thread is new */
+	ts_u64 wake_ts; /* 0: it was never asleep, or that was not seen */
+	ts_u32 pid;
+	ts_u32 tid;
+	ts_u32 syscall;    /* in which it went off: its number, or TS_NO_SYSCALL */
+	ts_u32 wait_event; /* PostgreSQL's, at off_ts; 0: none */
+	ts_u64 prev_since_ts; /* since when what it follows had run there */
+	ts_u32 prev_pid; /* 0: the CPU was idle */
+	ts_u32 prev_tid;
+	ts_u8 prev_comm[TS_COMM_LEN];
+	ts_u8 off; /* ts_off */
+	ts_u8 pad[7];
+};
+
+enum ts_file_op {
+	TS_FILE_READ = 1,
+	TS_FILE_WRITE = 2,
+	TS_FILE_SYNC = 3,
+	TS_FILE_OPEN = 4,
+};
+
+/* A traced process's call on a regular file returned (head.ts). */
+struct ts_file {
+	struct ts_head head;
+	ts_u64 start_ts;
+	ts_u64 ino;
+	long long result; /* bytes, 0, or -errno */
+	long long offset; /* -1: not known */
+	ts_u32 dev;   /* the kernel's dev_t; 0 with ino 0: not known */
+	ts_u32 pid;
+	ts_u32 tid;
+	ts_u32 stack; /* of the STACK record; 0: none */
+	ts_u8 op;
+	ts_u8 pad[7];
+};
+
+/* Before a file's first FILE record: its name, from the leaf up to the root of
+ * its mount, each component ended by a NUL, text_len bytes in all. */
+struct ts_file_name {
+	struct ts_head head;
+	ts_u64 ino;
+	ts_u32 dev;
+	ts_u16 text_len;
+	ts_u8 cut; /* the components nearest to the root are missing */
+	ts_u8 pad;
+};
+
+enum ts_block_op {
+	TS_BLOCK_READ = 0,
+	TS_BLOCK_WRITE = 1,
+	TS_BLOCK_FLUSH = 2,
+	TS_BLOCK_OTHER = 3,
+};
+
+/* A request that a traced thread gave to a block device is done (head.ts). */
+struct ts_block {
+	struct ts_head head;
+	ts_u64 issue_ts;
+	ts_u64 sector;
+	ts_u32 pid;
+	ts_u32 tid;
+	ts_u32 dev;
+	ts_u32 bytes;
+	ts_u32 error; /* 0: none; else the block layer's status */
+	ts_u8 op;
+	ts_u8 pad[3];
+};
+
+/* Buffers that a PostgreSQL backend looked up since its last such record, at the end of an execution. */
+struct ts_buffers {
+	struct ts_head head;
+	ts_u32 pid;
+	ts_u32 tid;
+	ts_u32 hits;
+	ts_u32 reads;
+};
+
+/* User stack `stack`, innermost frame first: text_len bytes, a line per frame. */
+struct ts_stack {
+	struct ts_head head;
+	ts_u32 stack;
+	ts_u16 text_len;
+	ts_u16 pad;
+};
+
 struct ts_loss {
 	struct ts_head head;
 	ts_u32 program;
@@ -243,6 +397,13 @@ struct ts_filtered {
 	ts_u32 reason;
 	ts_u32 pad;
 	ts_u64 count; /* since the last such record, all CPUs */
+};
+
+/* What is known of a traced process, by its tgid. */
+struct ts_traced {
+	ts_u32 service;
+	ts_u32 pad;
+	ts_u64 wait_event; /* address of PostgreSQL's my_wait_event_info; 0: no such process */
 };
 
 /* Counters of one program on one CPU, in a per-CPU array indexed by program. */

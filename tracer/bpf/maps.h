@@ -9,12 +9,12 @@ struct {
 	__uint(max_entries, 32 << 20);
 } events SEC(".maps");
 
-/* Traced processes: tgid → index of the service. */
+/* Traced processes, by tgid. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct ts_traced);
 } traced SEC(".maps");
 
 struct {
@@ -31,8 +31,8 @@ struct {
 	__type(value, u64);
 } filtered SEC(".maps");
 
-/* The index of the calling process's service, or NULL: it is not traced. */
-static __always_inline u32 *current_service(void)
+/* The calling process, or NULL: it is not traced. */
+static __always_inline struct ts_traced *current_traced(void)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 

@@ -18,17 +18,17 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
 	u32 from = parent->tgid, to = child->tgid;
-	u32 *found = bpf_map_lookup_elem(&traced, &from);
-	u32 service;
+	struct ts_traced *found = bpf_map_lookup_elem(&traced, &from);
+	struct ts_traced of;
 
 	/* A thread has its process's tgid. */
 	if (!found || from == to)
 		return 0;
-	service = *found;
-	if (bpf_map_update_elem(&traced, &to, &service, BPF_ANY))
+	of = *found;
+	if (bpf_map_update_elem(&traced, &to, &of, BPF_ANY))
 		lose(TS_PROGRAM_PROCESS);
 	else
-		process_emit(child, from, service, TS_PROCESS_FORK);
+		process_emit(child, from, of.service, TS_PROCESS_FORK);
 	return 0;
 }
 
@@ -36,12 +36,12 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
 	u32 tgid = task->tgid;
-	u32 *found = bpf_map_lookup_elem(&traced, &tgid);
+	struct ts_traced *found = bpf_map_lookup_elem(&traced, &tgid);
 	u32 service;
 
 	if (!found || task->signal->live.counter)
 		return 0;
-	service = *found;
+	service = found->service;
 	/* Two threads may both be the last: one of them finds the entry. */
 	if (!bpf_map_delete_elem(&traced, &tgid))
 		process_emit(task, 0, service, TS_PROCESS_EXIT);

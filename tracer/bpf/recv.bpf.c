@@ -4,7 +4,7 @@
 /* A traced process reads from a socket that is not known: taken up before this read, if it is TCP. */
 static __always_inline struct socket_state *recv_take_up(struct sock *sk, const struct tcp_sock *tp, int ret)
 {
-	if (!current_service())
+	if (!current_traced())
 		return NULL;
 	if (!tp) {
 		count_filtered(TS_FILTER_NOT_TCP);

@@ -88,6 +88,7 @@ static __always_inline void send_begin(struct socket_state *s, struct pending *p
 	p->record.pid = id >> 32;
 	p->record.tid = id;
 	p->record.seq = tp->write_seq;
+	p->record.transmit_seq = tp->write_seq;
 	capture(s, p, msg);
 	p->record.protocol = s->protocol;
 }
@@ -142,7 +143,7 @@ int BPF_PROG(send_start, const struct sock *sk, const struct msghdr *msg)
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
 	struct pending *p;
 
-	if (!tp || (!s && !current_service()))
+	if (!tp || (!s && !current_traced()))
 		return 0;
 	if (!s)
 		s = socket_take_up(sk, tp, TS_PROGRAM_SEND_START, bpf_get_current_pid_tgid() >> 32,
@@ -176,7 +177,7 @@ int BPF_PROG(send_end, struct sock *sk, int ret)
 	if (!p || !p->cookie) {
 		if (ret < 0 && socket_find(sk))
 			count_filtered(TS_FILTER_SEND_ERROR);
-		else if (ret > 0 && !bpf_skc_to_tcp_sock(sk) && current_service())
+		else if (ret > 0 && !bpf_skc_to_tcp_sock(sk) && current_traced())
 			count_filtered(TS_FILTER_NOT_TCP);
 		return 0;
 	}

@@ -7,7 +7,7 @@ static __always_inline void mark_own(const struct sock *sk, int state)
 {
 	struct socket_state *s;
 
-	if (!current_service() || !bpf_skc_to_tcp_sock((void *)sk))
+	if (!current_traced() || !bpf_skc_to_tcp_sock((void *)sk))
 		return;
 	s = socket_mark(sk, TS_PROGRAM_SOCKET_STATE, state == TCP_SYN_SENT ? TS_ROLE_CONNECT : 0);
 	if (!s || state == TCP_LISTEN)

@@ -103,7 +103,7 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	struct firing *f;
 	u32 used;
 
-	if (!spec || !current_service())
+	if (!spec || !current_traced())
 		return 0;
 	f = bpf_task_storage_get(&firings, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!f) {

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 use tierscope_model::{
-    Arrive, Body, Close, Event, Filtered, Loss, Probe, Process, ProcessChange, Protocol, Recv,
-    Retransmit, Send, Socket, SocketCookie, SocketRole, Timestamp, Usdt,
+    Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
+    FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
+    Retransmit, Send, Socket, SocketCookie, SocketRole, Stack, Switch, Timestamp, Transmit, Usdt,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -90,6 +91,14 @@ const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
     Probe::PgTransactionAbort,
     Probe::PgLockWaitStart,
     Probe::PgLockWaitDone,
+    Probe::PgSortStart,
+    Probe::PgSortDone,
+    Probe::PgLwlockWaitStart,
+    Probe::PgLwlockWaitDone,
+    Probe::PgSmgrReadStart,
+    Probe::PgSmgrReadDone,
+    Probe::PgWalFlushStart,
+    Probe::PgWalFlushDone,
 ];
 
 /// Decodes one record, from its head to its last byte of padding.
@@ -125,6 +134,14 @@ pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
         TS_KIND_PROCESS => Body::Process(process(raw)?),
         TS_KIND_LOSS => Body::Loss(loss(raw)?),
         TS_KIND_FILTERED => Body::Filtered(filtered(raw)?),
+        TS_KIND_TRANSMIT => Body::Transmit(transmit(raw)?),
+        TS_KIND_ACCEPTED => Body::Accepted(accepted(raw)?),
+        TS_KIND_SWITCH => Body::Switch(switch(raw)?),
+        TS_KIND_FILE => Body::File(file(raw)?),
+        TS_KIND_FILE_NAME => Body::FileName(file_name(raw)?),
+        TS_KIND_BLOCK => Body::Block(block(raw)?),
+        TS_KIND_BUFFERS => Body::Buffers(buffers(raw)?),
+        TS_KIND_STACK => Body::Stack(stack(raw)?),
         _ => return Err(DecodeError::UnknownKind(head.kind)),
     };
     Ok(Event {
@@ -244,17 +261,43 @@ fn send(raw: Raw<'_>) -> Result<Send, DecodeError> {
         protocol,
         head: head.to_vec(),
         tail: tail.to_vec(),
+        transmitted: time(send.transmit_ts).map(|time| (send.transmit_seq, time)),
     })
+}
+
+/// A time of which 0 says that there is none.
+fn time(ts: u64) -> Option<Timestamp> {
+    (ts != 0).then_some(Timestamp(ts))
+}
+
+/// What stands before the first NUL.
+fn text(bytes: &[u8]) -> String {
+    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
 
 fn recv(raw: Raw<'_>) -> Result<Recv, DecodeError> {
     let recv: ts_recv = raw.fixed()?;
+    if recv.arrive_late > 1 {
+        return Err(value!(raw, ts_recv.arrive_late, recv.arrive_late));
+    }
+    let cookie = SocketCookie(recv.cookie);
+    let arrival = time(recv.arrive_ts).map(|time| Arrive {
+        cookie,
+        time,
+        seq: recv.arrive_seq,
+        end_seq: recv.arrive_end_seq,
+        // It came in order.
+        rcv_nxt: recv.arrive_seq,
+        late: recv.arrive_late == 1,
+    });
     Ok(Recv {
-        cookie: SocketCookie(recv.cookie),
+        cookie,
         pid: recv.pid,
         tid: recv.tid,
         seq: recv.seq,
         len: recv.taken,
+        arrival,
     })
 }
 
@@ -265,6 +308,7 @@ fn arrive(raw: Raw<'_>) -> Result<Arrive, DecodeError> {
     }
     Ok(Arrive {
         cookie: SocketCookie(arrive.cookie),
+        time: Timestamp(arrive.arrive_ts),
         seq: arrive.seq,
         end_seq: arrive.end_seq,
         rcv_nxt: arrive.rcv_nxt,
@@ -314,17 +358,12 @@ fn process(raw: Raw<'_>) -> Result<Process, DecodeError> {
         TS_PROCESS_EXIT => ProcessChange::Exit,
         change => return Err(value!(raw, ts_process.change, change)),
     };
-    let comm = process
-        .comm
-        .split(|&byte| byte == 0)
-        .next()
-        .unwrap_or_default();
     Ok(Process {
         change,
         pid: process.pid,
         parent: process.parent,
         service: process.service,
-        comm: String::from_utf8_lossy(comm).into_owned(),
+        comm: text(&process.comm),
     })
 }
 
@@ -344,5 +383,134 @@ fn filtered(raw: Raw<'_>) -> Result<Filtered, DecodeError> {
     Ok(Filtered {
         reason: filtered.reason,
         count: filtered.count,
+    })
+}
+
+fn transmit(raw: Raw<'_>) -> Result<Transmit, DecodeError> {
+    let transmit: ts_transmit = raw.fixed()?;
+    Ok(Transmit {
+        cookie: SocketCookie(transmit.cookie),
+        seq: transmit.seq,
+        end_seq: transmit.end_seq,
+    })
+}
+
+fn accepted(raw: Raw<'_>) -> Result<Accepted, DecodeError> {
+    let accepted: ts_accepted = raw.fixed()?;
+    Ok(Accepted {
+        cookie: SocketCookie(accepted.cookie),
+        pid: accepted.pid,
+        tid: accepted.tid,
+    })
+}
+
+fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
+    let switch: ts_switch = raw.fixed()?;
+    let off = match u32::from(switch.off) {
+        TS_OFF_PREEMPTED => Off::Preempted,
+        TS_OFF_SLEEPING => Off::Sleeping,
+        TS_OFF_BLOCKED => Off::Blocked,
+        TS_OFF_OTHER => Off::Other,
+        off => return Err(value!(raw, ts_switch.off, off)),
+    };
+    Ok(Switch {
+        pid: switch.pid,
+        tid: switch.tid,
+        off_at: time(switch.off_ts),
+        woken_at: time(switch.wake_ts),
+        off,
+        syscall: (switch.syscall != TS_NO_SYSCALL).then_some(switch.syscall),
+        wait_event: switch.wait_event,
+        before: Before {
+            pid: switch.prev_pid,
+            tid: switch.prev_tid,
+            comm: text(&switch.prev_comm),
+            since: Timestamp(switch.prev_since_ts),
+        },
+    })
+}
+
+fn file(raw: Raw<'_>) -> Result<File, DecodeError> {
+    let file: ts_file = raw.fixed()?;
+    let operation = match u32::from(file.op) {
+        TS_FILE_READ => FileOperation::Read,
+        TS_FILE_WRITE => FileOperation::Write,
+        TS_FILE_SYNC => FileOperation::Sync,
+        TS_FILE_OPEN => FileOperation::Open,
+        op => return Err(value!(raw, ts_file.op, op)),
+    };
+    Ok(File {
+        operation,
+        file: FileId {
+            dev: file.dev,
+            ino: file.ino,
+        },
+        start: Timestamp(file.start_ts),
+        result: file.result,
+        offset: u64::try_from(file.offset).ok(),
+        pid: file.pid,
+        tid: file.tid,
+        stack: (file.stack != 0).then_some(file.stack),
+    })
+}
+
+fn file_name(raw: Raw<'_>) -> Result<FileName, DecodeError> {
+    let (name, components) = raw.with_text(|name: &ts_file_name| usize::from(name.text_len))?;
+    let components = components
+        .split(|&byte| byte == 0)
+        .filter(|part| !part.is_empty());
+    let mut path = String::from(if name.cut == 0 { "" } else { "…" });
+    for part in components.rev() {
+        path.push('/');
+        path.push_str(&String::from_utf8_lossy(part));
+    }
+    Ok(FileName {
+        file: FileId {
+            dev: name.dev,
+            ino: name.ino,
+        },
+        path,
+    })
+}
+
+fn block(raw: Raw<'_>) -> Result<Block, DecodeError> {
+    let block: ts_block = raw.fixed()?;
+    let operation = match u32::from(block.op) {
+        TS_BLOCK_READ => BlockOperation::Read,
+        TS_BLOCK_WRITE => BlockOperation::Write,
+        TS_BLOCK_FLUSH => BlockOperation::Flush,
+        TS_BLOCK_OTHER => BlockOperation::Other,
+        op => return Err(value!(raw, ts_block.op, op)),
+    };
+    Ok(Block {
+        operation,
+        issued: Timestamp(block.issue_ts),
+        dev: block.dev,
+        sector: block.sector,
+        bytes: block.bytes,
+        error: block.error,
+        pid: block.pid,
+        tid: block.tid,
+    })
+}
+
+fn buffers(raw: Raw<'_>) -> Result<Buffers, DecodeError> {
+    let buffers: ts_buffers = raw.fixed()?;
+    Ok(Buffers {
+        pid: buffers.pid,
+        tid: buffers.tid,
+        hits: buffers.hits,
+        reads: buffers.reads,
+    })
+}
+
+fn stack(raw: Raw<'_>) -> Result<Stack, DecodeError> {
+    let (stack, frames) = raw.with_text(|stack: &ts_stack| usize::from(stack.text_len))?;
+    Ok(Stack {
+        stack: stack.stack,
+        frames: String::from_utf8_lossy(frames)
+            .lines()
+            .map(str::to_owned)
+            .collect(),
     })
 }

@@ -11,14 +11,17 @@ use zerocopy::IntoBytes;
 use crate::TracerError;
 use crate::clock;
 use crate::counters::{head, map_error, take_map};
-use crate::wire_record::{TS_KIND_PROCESS, TS_PROCESS_FOUND, ts_process};
+use crate::wire_record::{TS_KIND_PROCESS, TS_PROCESS_FOUND, ts_process, ts_traced};
 
 /// BPF_NOEXIST: the fork hook may have been faster.
 const NO_EXIST: u64 = 1;
 
+/// `ts_traced` as the map takes it.
+type RawTraced = [u8; size_of::<ts_traced>()];
+
 /// The kernel's map of traced processes.
 pub(crate) struct Processes {
-    traced: BpfHashMap<MapData, u32, u32>,
+    traced: BpfHashMap<MapData, u32, RawTraced>,
 }
 
 impl Processes {
@@ -59,7 +62,11 @@ impl Processes {
 
     /// Puts one process in the map; its record unless the fork hook had already made one.
     fn insert(&mut self, service: u32, pid: u32) -> Result<Option<Vec<u8>>, TracerError> {
-        match self.traced.insert(pid, service, NO_EXIST) {
+        let traced: RawTraced = zerocopy::transmute!(ts_traced {
+            service,
+            ..ts_traced::default()
+        });
+        match self.traced.insert(pid, traced, NO_EXIST) {
             Ok(()) => {}
             Err(MapError::SyscallError(error))
                 if error.io_error.raw_os_error() == Some(libc::EEXIST) =>

@@ -4,7 +4,9 @@ mod support;
 
 use proptest::prelude::*;
 use support::{one_of_each, record, send, usdt};
-use tierscope_model::{Body, Probe, ProcessChange, Protocol, SocketRole};
+use tierscope_model::{
+    BlockOperation, Body, FileOperation, Off, Probe, ProcessChange, Protocol, SocketRole, Timestamp,
+};
 use tierscope_tracer::wire_record::*;
 use tierscope_tracer::{DecodeError, decode};
 
@@ -17,9 +19,22 @@ fn every_kind_is_decoded() {
     let [
         Body::Socket(socket),
         Body::Send(send),
-        ..,
+        _,
+        _,
+        _,
+        _,
+        Body::Usdt(usdt),
+        Body::Process(process),
         Body::Loss(loss),
         Body::Filtered(filtered),
+        Body::Transmit(transmit),
+        Body::Accepted(accepted),
+        Body::Switch(switch),
+        Body::File(file),
+        Body::FileName(name),
+        Body::Block(block),
+        Body::Buffers(buffers),
+        Body::Stack(stack),
     ] = &bodies[..]
     else {
         panic!("{bodies:?}")
@@ -41,17 +56,33 @@ fn every_kind_is_decoded() {
         (loss.program, loss.count, filtered.reason, filtered.count),
         (3, 2, 1, 5)
     );
-    let Body::Usdt(usdt) = &bodies[6] else {
-        panic!("{:?}", bodies[6])
-    };
     assert_eq!((usdt.probe, usdt.args[5]), (Probe::RequestStart, 6));
     assert_eq!(usdt.text, ["GET", "/api/users"]);
-    let Body::Process(process) = &bodies[7] else {
-        panic!("{:?}", bodies[7])
-    };
     assert_eq!(
         (process.change, process.comm.as_str()),
         (ProcessChange::Fork, "nginx")
+    );
+    assert_eq!((transmit.seq, transmit.end_seq), (5, 605));
+    assert_eq!(accepted.pid, 2);
+    assert_eq!(
+        (switch.off, switch.off_at),
+        (Off::Blocked, Some(Timestamp(10)))
+    );
+    assert_eq!((switch.woken_at, switch.syscall), (None, None));
+    assert_eq!(switch.before.comm, "postgres");
+    assert_eq!(
+        (file.operation, file.result, file.offset),
+        (FileOperation::Sync, -5, None)
+    );
+    assert_eq!((name.file.ino, name.path.as_str()), (4, "/base/1259"));
+    assert_eq!(
+        (block.operation, block.issued),
+        (BlockOperation::Flush, Timestamp(9))
+    );
+    assert_eq!((buffers.hits, buffers.reads), (3, 1));
+    assert_eq!(
+        (stack.stack, &stack.frames[..]),
+        (6, &["read".to_owned(), "main".to_owned()][..])
     );
 }
 
@@ -61,7 +92,7 @@ fn every_probe_has_its_number() {
     let Ok(Body::Usdt(usdt)) = decode(&last).map(|event| event.body) else {
         panic!("decodes")
     };
-    assert_eq!(usdt.probe, Probe::PgLockWaitDone);
+    assert_eq!(usdt.probe, Probe::PgWalFlushDone);
 }
 
 #[test]
@@ -117,18 +148,18 @@ fn hostile_records_are_refused_by_name() {
             DecodeError::UnknownKind(99),
         ),
         (
-            record(TS_KIND_CLOSE, 1, ts_recv::default(), b""),
+            record(TS_KIND_CLOSE, 1, ts_retransmit::default(), b""),
             DecodeError::Short {
                 kind: 6,
                 needed: 56,
-                found: 40,
+                found: 32,
             },
         ),
         (
-            record(TS_KIND_RECV, 1, ts_close::default(), b""),
+            record(TS_KIND_ARRIVE, 1, ts_close::default(), b""),
             DecodeError::Trailing {
-                kind: 3,
-                offset: 40,
+                kind: 4,
+                offset: 48,
                 found: 56,
             },
         ),
@@ -136,7 +167,7 @@ fn hostile_records_are_refused_by_name() {
             one_of_each()[2][..32].to_vec(),
             DecodeError::Length {
                 kind: 3,
-                said: 40,
+                said: 64,
                 found: 32,
             },
         ),
@@ -156,19 +187,19 @@ fn hostile_records_are_refused_by_name() {
             long,
             DecodeError::Trailing {
                 kind: 2,
-                offset: 80,
-                found: 88,
+                offset: 88,
+                found: 96,
             },
         ),
         (
             liar,
             DecodeError::Short {
                 kind: 2,
-                needed: 65_608,
-                found: 80,
+                needed: 65_616,
+                found: 88,
             },
         ),
-        (usdt(TS_PROBE_COUNT, "", ""), value(7, "probe", 24, 26)),
+        (usdt(TS_PROBE_COUNT, "", ""), value(7, "probe", 24, 34)),
         (
             record(TS_KIND_PROCESS, 1, process, b""),
             value(8, "change", 28, 9),
@@ -183,7 +214,7 @@ fn hostile_records_are_refused_by_name() {
                 },
                 b"",
             ),
-            value(4, "late", 36, 2),
+            value(4, "late", 44, 2),
         ),
     ] {
         assert_eq!(decode(&bytes), Err(expected), "{bytes:?}");

@@ -82,6 +82,7 @@ fn send() -> impl Strategy<Value = Body> {
                 protocol,
                 head,
                 tail,
+                transmitted: None,
             })
         })
 }
@@ -121,9 +122,11 @@ fn other() -> impl Strategy<Value = Body> {
                     tid: tid as u32,
                     seq,
                     len: end_seq,
+                    arrival: None,
                 }),
                 1 => Body::Arrive(Arrive {
                     cookie,
+                    time: Timestamp(u64::from(seq)),
                     seq,
                     end_seq,
                     rcv_nxt,

@@ -131,6 +131,7 @@ fn span(span_id: SpanId, parent: Option<SpanId>, raw: RawSpan) -> Span {
             attributes: attributes.clone(),
         }],
         attributes,
+        slices: Vec::new(),
     }
 }
 

@@ -74,6 +74,7 @@ impl Sample {
             resource: Arc::clone(&self.services[service]),
             attributes: Default::default(),
             events: Vec::new(),
+            slices: Vec::new(),
         });
         span_id
     }

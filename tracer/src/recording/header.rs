@@ -11,7 +11,7 @@ use super::kinds::{FILTERS, PROGRAMS};
 use crate::HookReport;
 
 /// Version of the file's format; a reader refuses a later one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// First bytes of a recording; the line end shows a transfer in text mode.
 pub(super) const MAGIC: [u8; 8] = *b"TSREC\r\n\x01";
 /// Longest JSON header that is read, in bytes.

@@ -3,7 +3,7 @@
 use crate::wire_record::{TS_FILTER_COUNT, TS_PROGRAM_COUNT};
 
 /// `ts_kind`, from 1 on.
-pub(super) const KINDS: [&str; 10] = [
+pub(super) const KINDS: [&str; 18] = [
     "socket",
     "send",
     "recv",
@@ -14,6 +14,14 @@ pub(super) const KINDS: [&str; 10] = [
     "process",
     "loss",
     "filtered",
+    "transmit",
+    "accepted",
+    "switch",
+    "file",
+    "file_name",
+    "block",
+    "buffers",
+    "stack",
 ];
 
 /// `ts_program`.
@@ -29,6 +37,13 @@ pub(super) const PROGRAMS: [&str; TS_PROGRAM_COUNT as usize] = [
     "usdt_postgres",
     "process",
     "walk",
+    "transmit",
+    "accept",
+    "switch",
+    "wakeup",
+    "file",
+    "block",
+    "buffers",
 ];
 
 /// `ts_filter`.
@@ -44,4 +59,8 @@ pub(super) const FILTERS: [&str; TS_FILTER_COUNT as usize] = [
     "send_overlap",
     "resync",
     "text_fault",
+    "sent_again",
+    "untraced",
+    "sampled_out",
+    "not_a_file",
 ];

@@ -66,6 +66,14 @@ pub const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
     postgres("transaction__abort", TS_PROBE_PG_TRANSACTION_ABORT, 0),
     postgres("lock__wait__start", TS_PROBE_PG_LOCK_WAIT_START, 0),
     postgres("lock__wait__done", TS_PROBE_PG_LOCK_WAIT_DONE, 0),
+    postgres("sort__start", TS_PROBE_PG_SORT_START, 0),
+    postgres("sort__done", TS_PROBE_PG_SORT_DONE, 0),
+    postgres("lwlock__wait__start", TS_PROBE_PG_LWLOCK_WAIT_START, 0b1),
+    postgres("lwlock__wait__done", TS_PROBE_PG_LWLOCK_WAIT_DONE, 0b1),
+    postgres("smgr__md__read__start", TS_PROBE_PG_SMGR_READ_START, 0),
+    postgres("smgr__md__read__done", TS_PROBE_PG_SMGR_READ_DONE, 0),
+    postgres("", TS_PROBE_PG_WAL_FLUSH_START, 0),
+    postgres("", TS_PROBE_PG_WAL_FLUSH_DONE, 0),
 ];
 
 #[cfg(test)]

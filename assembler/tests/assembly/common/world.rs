@@ -145,6 +145,7 @@ impl World {
             protocol: conn.protocols[end],
             head: head.to_vec(),
             tail: tail.to_vec(),
+            transmitted: None,
         }));
         self.arrive(conn, end, seq, conn.written[end]);
     }
@@ -168,6 +169,7 @@ impl World {
             let cookie = conn.cookies[1 - end];
             self.push(Body::Arrive(Arrive {
                 cookie,
+                time: Timestamp(self.now + self.step),
                 seq,
                 end_seq,
                 rcv_nxt,
@@ -186,6 +188,7 @@ impl World {
             tid,
             seq,
             len: until.wrapping_sub(seq),
+            arrival: None,
         }));
     }
 

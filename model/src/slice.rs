@@ -1,0 +1,53 @@
+//! What a thread did meanwhile.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Nanos, Timestamp};
+
+/// What a thread was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doing {
+    /// On a CPU.
+    Running,
+    /// Runnable, waiting for a CPU: run-queue latency.
+    Runnable,
+    /// Off CPU until something wakes it.
+    Waiting,
+    /// Not known: its switches are not measured, or were lost.
+    Unknown,
+}
+
+/// A stretch of a span's time and what the thread that worked on it (on a receive queue: that was to
+/// read it) did meanwhile.
+///
+/// The slices of a span are in order of time and do not overlap. Where a span has slices of one thread
+/// only and that thread worked for nobody else, they tile it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Start.
+    pub start: Timestamp,
+    /// End, after `start`.
+    pub end: Timestamp,
+    /// What it was doing.
+    pub doing: Doing,
+    /// The thread.
+    pub tid: u32,
+    /// Waiting: the system call, PostgreSQL's wait event (`Lock: transactionid`), or `page fault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Runnable: what ran instead (`stress-ng 4711`). Running, on a receive queue: the request it
+    /// worked for (`GET /api/report/{id} 9c1f…`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<String>,
+    /// The thread serves many requests at once, and this delay is theirs, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+}
+
+impl Slice {
+    /// Length in nanoseconds.
+    pub fn duration(&self) -> Nanos {
+        self.end.since(self.start)
+    }
+}

@@ -67,4 +67,38 @@ pub mod attr {
     pub const FILE_OPERATION: &str = "tierscope.file.operation";
     /// PostgreSQL exchange: `prepare`, `query`, `simple query`, `close`.
     pub const DB_EXCHANGE: &str = "tierscope.db.exchange";
+    /// Bytes of a message that were sent again.
+    pub const RETRANSMIT_BYTES: &str = "tierscope.retransmit.bytes";
+    /// Nanoseconds for which bytes sent again kept in-order data from the reader.
+    pub const RETRANSMIT_HOLE_NS: &str = "tierscope.retransmit.hole_ns";
+    /// Segments sent again that the receiver had already: they cost nothing.
+    pub const RETRANSMIT_SPURIOUS: &str = "tierscope.retransmit.spurious";
+    /// Time on a CPU of the threads that worked on the span, in nanoseconds.
+    pub const ON_CPU_NS: &str = "tierscope.on_cpu_ns";
+    /// Their time runnable without a CPU: run-queue latency, in nanoseconds.
+    pub const RUNNABLE_NS: &str = "tierscope.runnable_ns";
+    /// Their time off CPU until something woke them, in nanoseconds.
+    pub const OFF_CPU_NS: &str = "tierscope.off_cpu_ns";
+    /// Number of equal operations that one span stands for.
+    pub const COUNT: &str = "tierscope.count";
+    /// Time within such a span that an operation was under way (their union), in nanoseconds.
+    pub const BUSY_NS: &str = "tierscope.busy_ns";
+    /// Where in the file an operation began.
+    pub const FILE_OFFSET: &str = "tierscope.file.offset";
+    /// User stack, innermost frame first, a line per frame.
+    pub const CODE_STACKTRACE: &str = "code.stacktrace";
+    /// Buffers that an execution found in PostgreSQL's shared buffers.
+    pub const BUFFER_HITS: &str = "tierscope.buffers.hits";
+    /// Buffers that it had to read.
+    pub const BUFFER_READS: &str = "tierscope.buffers.reads";
+    /// Tranche of a PostgreSQL lightweight lock.
+    pub const LWLOCK_TRANCHE: &str = "tierscope.lwlock.tranche";
+    /// What a PostgreSQL lock is on: `relation`, `transactionid`, `tuple` …
+    pub const LOCK_TYPE: &str = "tierscope.lock.type";
+    /// Its mode.
+    pub const LOCK_MODE: &str = "tierscope.lock.mode";
+    /// Its tag's four fields.
+    pub const LOCK_TAG: &str = "tierscope.lock.tag";
+    /// What a span rests on where it is not the usual probe: `wait event`.
+    pub const SOURCE: &str = "tierscope.source";
 }

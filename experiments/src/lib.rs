@@ -21,7 +21,7 @@ pub use progress::{Progress, Step};
 pub use quantile::Quantiles;
 pub use run::{Outcome, RunOptions, run, waterfalls};
 pub use score::{Score, Scorer};
-pub use spec::{Experiment, Fault, Load};
+pub use spec::{Closed, Experiment, Fault, Load, Rate};
 pub use stitch::{Truth, Verdicts};
 pub use trace_log::{Pair, TraceLog};
 pub use truth::{Injected, injected};

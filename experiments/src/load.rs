@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::error::{Error, Result};
 use crate::folder::{Folder, private_file};
-use crate::spec::Experiment;
+use crate::spec::{Experiment, Rate};
 
 /// `tierscope load`, which waits to be let go before it connects. Dropped, it is killed; it also
 /// ends when its starter dies (`--hold`).
@@ -30,7 +30,7 @@ impl LoadProcess {
         let child = Command::new(program)
             .args(["load", "--hold", "--json"])
             .args(["--target", &target.to_string()])
-            .args(["--rate", &load.rate.to_string()])
+            .args(pace(load.rate))
             .args(["--duration", &load.duration_s.to_string()])
             .args(["--connections", &load.connections.to_string()])
             .args(["--seed", &load.seed.to_string()])
@@ -91,6 +91,13 @@ impl Drop for LoadProcess {
         // It may have ended by itself: both then fail, rightly.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn pace(rate: Rate) -> Vec<String> {
+    match rate {
+        Rate::Open(rate) => vec!["--rate".to_owned(), rate.to_string()],
+        Rate::Closed(_) => vec!["--closed".to_owned()],
     }
 }
 

@@ -23,13 +23,13 @@ pub struct Experiment {
     pub fault: Vec<Fault>,
 }
 
-/// An open-loop load on the default mix.
+/// A load on the default mix.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
-    /// Requests per second.
+    /// How requests are paced: a number, or `"closed"`.
     #[serde(deserialize_with = "rate")]
-    pub rate: f64,
+    pub rate: Rate,
     /// Length in seconds, a day at most.
     #[serde(deserialize_with = "duration_s")]
     pub duration_s: f64,
@@ -38,6 +38,24 @@ pub struct Load {
     pub connections: usize,
     /// Same seed, same requests.
     pub seed: u64,
+}
+
+/// How requests are paced.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Rate {
+    /// Open loop: requests per second, whatever the answers do.
+    Open(f64),
+    /// Closed loop: every connection sends its next request when its answer is complete.
+    Closed(Closed),
+}
+
+/// The word for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// As fast as the connections go.
+    Closed,
 }
 
 /// A fault that the app makes itself when a request's `X-Lab-Fault` header asks for it.
@@ -98,9 +116,16 @@ fn plain_name<'de, D: Deserializer<'de>>(input: D) -> Field<'de, String, D> {
     fit(input, is_name, "letters, digits and `-`")
 }
 
-fn rate<'de, D: Deserializer<'de>>(input: D) -> Field<'de, f64, D> {
+fn rate<'de, D: Deserializer<'de>>(input: D) -> Field<'de, Rate, D> {
+    let expected = "requests per second, above 0, or \"closed\"";
     let possible = |rate: &f64| *rate > 0.0 && *rate <= 1e9;
-    fit(input, possible, "requests per second, above 0")
+    match Rate::deserialize(input) {
+        Ok(Rate::Open(rate)) if !possible(&rate) => {
+            Err(D::Error::custom(format!("expected {expected}")))
+        }
+        Ok(rate) => Ok(rate),
+        Err(_) => Err(D::Error::custom(format!("expected {expected}"))),
+    }
 }
 
 fn duration_s<'de, D: Deserializer<'de>>(input: D) -> Field<'de, f64, D> {

@@ -45,12 +45,12 @@ pub(crate) fn error(span: &Span) -> Option<String> {
     }
 }
 
-/// What a reader should know besides the duration: error, retransmits, rows, what was not measured.
+/// What a reader should know besides the duration: error, retransmits, rows, buffers, locks, what was not
+/// measured.
 pub(crate) fn notes(span: &Span) -> Vec<String> {
     let mut notes: Vec<String> = error(span).into_iter().collect();
-    if let Some(count) = span.attributes.int(attr::RETRANSMITS).filter(|n| *n > 0) {
-        notes.push(format!("retransmits {count}"));
-    }
+    notes.extend(retransmits(span));
+    notes.extend(work(span));
     let rows = span.attributes.int(attr::DB_RESPONSE_RETURNED_ROWS);
     notes.extend(
         rows.filter(|_| span.kind == SpanKind::Client)
@@ -60,14 +60,46 @@ pub(crate) fn notes(span: &Span) -> Vec<String> {
         let what = visible_clip(&what.to_string(), LONGEST);
         notes.push(format!("not measured: {what}"));
     }
-    if let Some(over) = span
-        .attributes
-        .int(attr::OUTLIVES_PARENT_NS)
-        .filter(|n| *n > 0)
-    {
-        let over = human(over.unsigned_abs());
-        notes.push(format!("ends {over} after its parent"));
+    if let Some(over) = positive(span, attr::OUTLIVES_PARENT_NS) {
+        notes.push(format!("ends {} after its parent", human(over)));
     }
+    notes
+}
+
+/// An integer attribute, if it is over 0.
+fn positive(span: &Span, key: &str) -> Option<u64> {
+    let value = span.attributes.int(key).filter(|n| *n > 0)?;
+    Some(value.unsigned_abs())
+}
+
+fn retransmits(span: &Span) -> Vec<String> {
+    let Some(count) = positive(span, attr::RETRANSMITS) else {
+        return Vec::new();
+    };
+    let mut notes = vec![format!("retransmits {count}")];
+    notes.extend(positive(span, attr::RETRANSMIT_HOLE_NS).map(|ns| format!("hole {}", human(ns))));
+    notes.extend(positive(span, attr::RETRANSMIT_SPURIOUS).map(|n| format!("{n} spurious")));
+    notes
+}
+
+/// What a stretch of work did to files, buffers and locks.
+fn work(span: &Span) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.extend(positive(span, attr::COUNT).map(|n| format!("×{n}")));
+    if let Some(bytes) = positive(span, attr::BYTES).filter(|_| direction(span).is_none()) {
+        notes.push(format!("{bytes} bytes"));
+    }
+    let hits = span.attributes.int(attr::BUFFER_HITS);
+    let reads = span.attributes.int(attr::BUFFER_READS);
+    if hits.is_some() || reads.is_some() {
+        let (hits, reads) = (hits.unwrap_or(0), reads.unwrap_or(0));
+        notes.push(format!("buffers {hits} hit, {reads} read"));
+    }
+    let lock = [attr::LWLOCK_TRANCHE, attr::LOCK_TYPE];
+    let lock = lock.iter().find_map(|key| span.attributes.text(key));
+    notes.extend(lock.map(|lock| visible_clip(lock, LONGEST)));
+    let tag = span.attributes.text(attr::LOCK_TAG);
+    notes.extend(tag.map(|tag| visible_clip(tag, LONGEST)));
     notes
 }
 
@@ -97,6 +129,11 @@ pub(crate) fn hop(span: &Span) -> Option<String> {
 /// Whether a hop part is the wait in the receiver's socket buffer.
 pub(crate) fn is_queue(span: &Span) -> bool {
     span.attributes.text(attr::PART) == Some("receive queue")
+}
+
+/// Whether a hop part is the way from the first write to the device.
+pub(crate) fn is_send(span: &Span) -> bool {
+    span.attributes.text(attr::PART) == Some("send")
 }
 
 /// Whether the span is the caller's side of one PostgreSQL exchange.

@@ -10,6 +10,7 @@ mod label;
 mod outline;
 mod svg;
 mod text;
+mod threads;
 mod tier;
 mod tree;
 

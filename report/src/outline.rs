@@ -64,18 +64,25 @@ impl<'a> Outline<'a> {
         index
     }
 
-    /// The one upstream exchange of a proxy: of a server span that does nothing else visible.
+    /// The one upstream exchange of a proxy: of a server span that calls nothing else. What else it has
+    /// are its own phases.
     pub(crate) fn proxied(&self, index: usize) -> Option<usize> {
         let server = &self.spans[index];
-        let &[only] = self.children(index) else {
-            return None;
-        };
+        let calls = |child: &&usize| self.spans[**child].kind != SpanKind::Internal;
+        let mut calls = self.children(index).iter().filter(calls);
+        let (only, more) = (*calls.next()?, calls.next());
         let upstream = &self.spans[only];
         let proxy = server.kind == SpanKind::Server
+            && more.is_none()
             && upstream.kind == SpanKind::Client
             && upstream.resource.service == server.resource.service
             && !label::is_exchange(upstream);
         proxy.then_some(only)
+    }
+
+    /// Whether the span hangs on a part of a hop: it happened on the way.
+    pub(crate) fn hop_above(&self, index: usize) -> Option<usize> {
+        self.parent[index].filter(|above| label::direction(&self.spans[*above]).is_some())
     }
 
     /// Spans that hang on nothing, the root excepted.

@@ -1,20 +1,25 @@
 //! Draws the bars of a lane.
 
-use tierscope_model::{Span, SpanKind};
+use tierscope_model::{Span, SpanKind, Timestamp};
 
 use super::ROW;
 use super::block::{Bar, Item, LABEL, NEAR, Side};
 use super::hover;
 use super::lane::{Lane, LaneKind};
-use super::palette::{self, ERROR, GAP, INK, MUTED, QUEUE, TRANSFER};
+use super::palette::{self, ERROR, GAP, INK, MUTED, QUEUE, SEND, TRANSFER};
 use super::xml::{Attrs, Font, Xml, px};
 use crate::duration::human;
 use crate::label;
 use crate::outline::Outline;
+use crate::threads::describe;
 use crate::tier::Tiers;
 
 /// Height of a bar within its row.
 const HEIGHT: f64 = 16.0;
+/// Height of the line that shows what the span's thread did.
+const THREAD: f64 = 3.0;
+/// Slices of a thread's line that are narrower than this are not drawn one by one, in pixels.
+const NARROW: f64 = 0.5;
 /// Height of an exchange's strip at the foot of its query's bar.
 const STRIP: f64 = 2.5;
 
@@ -56,7 +61,25 @@ fn span(xml: &mut Xml, bar: &Bar, span: &Span, tiers: &Tiers<'_>, y: f64, orphan
     };
     xml.leaf("title", &[], &hover::title(span, bar.offset));
     rect(xml, bar, (y, HEIGHT), fill, outline);
+    threads(xml, bar, span, y + HEIGHT - THREAD);
     label(xml, bar, y, text, if failed { ERROR } else { INK });
+}
+
+/// What the span's thread did, to the scale of its bar.
+fn threads(xml: &mut Xml, bar: &Bar, span: &Span, y: f64) {
+    let scale = (bar.x.1 - bar.x.0) / span.duration().max(1) as f64;
+    let x = |time: Timestamp| bar.x.0 + time.since(span.start) as f64 * scale;
+    for slice in &span.slices {
+        let (from, to) = (x(slice.start), x(slice.end).min(bar.x.1));
+        if to - from < NARROW {
+            continue;
+        }
+        xml.open("g", &[]);
+        xml.leaf("title", &[], &describe(slice));
+        let fill = palette::doing(slice.doing);
+        xml.rect((from, y, to - from, THREAD), &[("fill", fill)]);
+        xml.close("g");
+    }
 }
 
 fn strip(xml: &mut Xml, bar: &Bar, span: &Span, tiers: &Tiers<'_>, y: f64) {
@@ -78,6 +101,7 @@ fn gap(xml: &mut Xml, bar: &Bar, parent: &Span, length: u64, y: f64) {
 fn colours(span: &Span, tier: usize) -> (&'static str, &'static str) {
     match (label::direction(span), span.kind) {
         (Some(_), _) if label::is_queue(span) => (QUEUE, INK),
+        (Some(_), _) if label::is_send(span) => (SEND, INK),
         (Some(_), _) => (TRANSFER, INK),
         (None, SpanKind::Internal) => (palette::soft(tier), INK),
         (None, _) => (palette::strong(tier), "#ffffff"),

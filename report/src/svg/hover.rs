@@ -5,6 +5,7 @@ use tierscope_model::{Attributes, Span, SpanEvent, SpanKind};
 use crate::duration::human;
 use crate::label;
 use crate::text::visible_clip;
+use crate::threads;
 
 /// Longest value, in columns.
 const LONGEST: usize = 300;
@@ -29,6 +30,7 @@ pub(super) fn title(span: &Span, offset: u64) -> String {
         ),
     ];
     lines.extend(label::notes(span));
+    lines.extend(threads::summary(&span.slices, 0));
     lines.extend(attributes(&span.attributes));
     lines.extend(span.events.iter().map(|event| {
         let after = human(event.time.since(span.start));

@@ -62,7 +62,8 @@ pub(super) fn lanes(outline: &Outline<'_>, scale: &Scale) -> Vec<Lane> {
 
 fn kind(outline: &Outline<'_>, index: usize) -> LaneKind {
     let span = &outline.spans[index];
-    match label::hop_name(span) {
+    let on_the_way = outline.hop_above(index).map(|above| &outline.spans[above]);
+    match label::hop_name(on_the_way.unwrap_or(span)) {
         _ if outline.top(index) != 0 => LaneKind::Orphans,
         Some(hop) => LaneKind::Hop(hop),
         None => LaneKind::Tier(span.resource.service.clone()),

@@ -55,7 +55,7 @@ pub fn render_svg(trace: &Trace, options: &SvgOptions) -> String {
     palette::patterns(&mut xml);
     xml.rect((0.0, 0.0, WIDTH, height), &[("fill", "#ffffff")]);
     heading::draw(&mut xml, trace, options);
-    legend::draw(&mut xml, &tiers, &lanes);
+    legend::draw(&mut xml, trace, &tiers, &lanes);
     let mut top = TOP;
     for (place, lane) in lanes.iter().enumerate() {
         lane_frame::draw(&mut xml, lane, &tiers, (place, top, height_of(lane.rows())));

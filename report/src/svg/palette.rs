@@ -1,5 +1,7 @@
 //! Colours, chosen for contrast on white (4.5:1 for text on its bar).
 
+use tierscope_model::Doing;
+
 use super::xml::Xml;
 
 /// Text and lines.
@@ -8,12 +10,24 @@ pub(super) const MUTED: &str = "#475569";
 pub(super) const GRID: &str = "#e2e8f0";
 pub(super) const ERROR: &str = "#dc2626";
 
+/// Bytes written that the device has not yet.
+pub(super) const SEND: &str = "#fcd34d";
 /// Bytes on their way.
 pub(super) const TRANSFER: &str = "#f59e0b";
 /// Bytes waiting in the receiver's socket buffer: hatched.
 pub(super) const QUEUE: &str = "url(#queue)";
 /// Time that no part covers: lightly hatched.
 pub(super) const GAP: &str = "url(#gap)";
+
+/// What a thread did, in the line at the foot of its span's bar.
+pub(super) fn doing(doing: Doing) -> &'static str {
+    match doing {
+        Doing::Running => "#16a34a",
+        Doing::Runnable => "#ef4444",
+        Doing::Waiting => "#94a3b8",
+        Doing::Unknown => "#f1f5f9",
+    }
+}
 
 /// Strong (calls) and soft (work inside) colour per tier: client, proxy, app, database, further ones.
 const TIERS: [(&str, &str); 6] = [

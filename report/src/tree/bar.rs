@@ -27,10 +27,12 @@ fn cells_of(time: Stretch, range: Stretch, columns: usize) -> (usize, usize) {
 fn glyph(look: Look, unicode: bool) -> char {
     match (look, unicode) {
         (Look::Work | Look::Transfer, true) => '█',
+        (Look::Send, true) => '▓',
         (Look::Queue, true) => '▒',
         (Look::Gap, true) => '░',
         (Look::Moment, true) => '◆',
         (Look::Work, false) => '#',
+        (Look::Send, false) => '-',
         (Look::Transfer, false) => '=',
         (Look::Queue, false) => '~',
         (Look::Gap, false) => '.',

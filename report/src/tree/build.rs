@@ -9,6 +9,7 @@ use crate::gap::{self, Stretch};
 use crate::label;
 use crate::outline::Outline;
 use crate::text::visible_clip;
+use crate::threads;
 use crate::tier::Tiers;
 
 /// Makes the lines of one trace.
@@ -69,7 +70,7 @@ impl<'a> Builder<'a> {
     fn push(&self, nodes: &mut Vec<Node>, index: usize) {
         let span = self.at(index);
         if let Some(hop) = label::hop(span) {
-            return push_hop(nodes, span, &hop);
+            return push_hop(nodes, self.hop_part(index, &hop));
         }
         match self.outline.proxied(index) {
             Some(upstream) => {
@@ -81,12 +82,14 @@ impl<'a> Builder<'a> {
     }
 
     fn span(&self, index: usize) -> Node {
-        let mut node = self.bare(self.at(index));
+        let span = self.at(index);
+        let mut node = self.bare(span);
         if self.outline.is_backend(index) {
             node.notes.extend(self.phases(index));
         } else {
             node.children = self.parts(index);
         }
+        node.notes.extend(self.threads(span));
         node
     }
 
@@ -100,7 +103,24 @@ impl<'a> Builder<'a> {
         node.segments = segments(&own, Look::Work);
         node.failed |= label::error(exchange).is_some();
         node.notes.extend(label::notes(exchange));
+        let phases = self.outline.children(index).iter();
+        node.notes.extend(
+            phases
+                .filter(|phase| **phase != upstream)
+                .filter(|phase| self.is_worth_showing(self.at(**phase)))
+                .map(|phase| self.phase(*phase)),
+        );
+        node.notes.extend(self.threads(span));
         node
+    }
+
+    /// What the span's threads did, as far as it matters to the request.
+    fn threads(&self, span: &Span) -> Vec<String> {
+        threads::summary(&span.slices, self.request / 50)
+    }
+
+    fn is_worth_showing(&self, span: &Span) -> bool {
+        gap::worth_showing(span.duration(), self.request)
     }
 
     /// A span's line without what lies under it.
@@ -141,6 +161,29 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// A part of a hop, with what held it up.
+    fn hop_part(&self, index: usize, hop: &str) -> Node {
+        let span = self.at(index);
+        let look = match () {
+            () if label::is_queue(span) => Look::Queue,
+            () if label::is_send(span) => Look::Send,
+            () => Look::Transfer,
+        };
+        let mut part = Node::new(format!("network {hop}"), None, (span.start, span.end), look);
+        part.failed = label::error(span).is_some();
+        let shown = look == Look::Queue || self.is_worth_showing(span);
+        if span.duration() > 0 && shown && span.name != TRANSFER {
+            let name = visible_clip(&span.name, 40);
+            part.notes
+                .push(format!("{name} {}", human(span.duration())));
+        }
+        part.notes.extend(label::notes(span));
+        let below = self.outline.children(index).iter();
+        part.notes.extend(below.map(|child| self.phase(*child)));
+        part.notes.extend(self.threads(span));
+        part
+    }
+
     /// Time of the span that no line covers, if it is worth a line.
     fn gap(&self, index: usize, nodes: &[Node]) -> Option<Node> {
         let span = self.at(index);
@@ -174,6 +217,8 @@ impl<'a> Builder<'a> {
 }
 
 const UNACCOUNTED: &str = "unaccounted";
+/// Send and wire in one, where it is not known when the bytes left.
+const TRANSFER: &str = "transfer";
 
 fn segments(stretches: &[Stretch], look: Look) -> Vec<Segment> {
     let segment = |time: &Stretch| Segment { time: *time, look };
@@ -181,25 +226,13 @@ fn segments(stretches: &[Stretch], look: Look) -> Vec<Segment> {
 }
 
 /// Adds a hop's part to the line of that hop, or begins that line.
-fn push_hop(nodes: &mut Vec<Node>, span: &Span, hop: &str) {
-    let label = format!("network {hop}");
-    let look = match label::is_queue(span) {
-        true => Look::Queue,
-        false => Look::Transfer,
-    };
-    let mut part = Node::new(label, None, (span.start, span.end), look);
-    part.failed = label::error(span).is_some();
-    if look == Look::Queue && span.duration() > 0 {
-        part.notes
-            .push(format!("receive queue {}", human(span.duration())));
-    }
-    part.notes.extend(label::notes(span));
+fn push_hop(nodes: &mut Vec<Node>, mut part: Node) {
     match nodes
         .iter_mut()
         .find(|n| n.tier.is_none() && n.label == part.label)
     {
         Some(line) => {
-            line.duration = Some(line.duration.unwrap_or(0) + span.duration());
+            line.duration = Some(line.duration.unwrap_or(0) + part.duration.unwrap_or(0));
             line.segments.append(&mut part.segments);
             line.notes.append(&mut part.notes);
             line.failed |= part.failed;

@@ -8,6 +8,7 @@ use crate::gap::Stretch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Work,
+    Send,
     Transfer,
     Queue,
     Gap,

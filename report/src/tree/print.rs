@@ -10,6 +10,10 @@ use crate::text::{clip, width};
 
 /// Wide enough for `45.2 ms`.
 const DURATION: usize = 7;
+/// Fewer columns than this for remarks make one row of them.
+const NARROW: usize = 24;
+/// Between two remarks.
+const BETWEEN: &str = " · ";
 /// Between two columns.
 const SPACE: usize = 2;
 
@@ -63,17 +67,22 @@ impl<'a> Printer<'a> {
         };
         for (place, node) in nodes.iter().enumerate() {
             let last = place + 1 == nodes.len();
+            let below = format!("{indent}{}", if last { "   " } else { pipe });
             self.line(
                 out,
                 node,
                 &format!("{indent}{}", if last { corner } else { tee }),
+                &match node.children.is_empty() {
+                    true => below.clone(),
+                    false => format!("{below}{pipe}"),
+                },
             );
-            let below = format!("{indent}{}", if last { "   " } else { pipe });
             self.level(out, &node.children, &below);
         }
     }
 
-    fn line(&self, out: &mut String, node: &Node, branch: &str) {
+    /// One line, and below it the remarks that found no room there.
+    fn line(&self, out: &mut String, node: &Node, branch: &str, below: &str) {
         let label = clip(&node.label, self.name.saturating_sub(width(branch)).max(8));
         let fill = " ".repeat(self.name.saturating_sub(width(branch) + width(&label)));
         let name = self.paint.tier(node.tier, &label);
@@ -91,13 +100,45 @@ impl<'a> Printer<'a> {
             let bar = bar(&node.segments, self.range, self.bar, self.unicode);
             line = format!("{line}  {}", self.paint.tier(node.tier, &bar));
         }
-        let notes = clip(&node.notes.join(" · "), self.notes);
-        let notes = match node.failed {
-            true => self.paint.red(&notes),
-            false => notes,
-        };
-        out.push_str(format!("{line}  {notes}").trim_end());
+        let mut rows = self.rows(&node.notes).into_iter();
+        let first = self.remark(node, &rows.next().unwrap_or_default());
+        out.push_str(format!("{line}  {first}").trim_end());
         out.push('\n');
+        let bar = if self.bar == 0 { 0 } else { self.bar + SPACE };
+        let column = self.name + SPACE + DURATION + bar + SPACE;
+        let fill = " ".repeat(column.saturating_sub(width(below)));
+        for row in rows {
+            *out += &format!(
+                "{}{fill}{}\n",
+                self.paint.dim(below),
+                self.remark(node, &row)
+            );
+        }
+    }
+
+    fn remark(&self, node: &Node, text: &str) -> String {
+        match node.failed {
+            true => self.paint.red(text),
+            false => text.to_owned(),
+        }
+    }
+
+    /// The remarks in rows that fit; in a narrow terminal one row, cut.
+    fn rows(&self, notes: &[String]) -> Vec<String> {
+        if self.notes < NARROW {
+            return vec![clip(&notes.join(BETWEEN), self.notes)];
+        }
+        let mut rows: Vec<String> = Vec::new();
+        for note in notes {
+            let note = clip(note, self.notes);
+            match rows.last_mut() {
+                Some(row) if width(row) + width(BETWEEN) + width(&note) <= self.notes => {
+                    *row = format!("{row}{BETWEEN}{note}");
+                }
+                _ => rows.push(note),
+            }
+        }
+        rows
     }
 }
 

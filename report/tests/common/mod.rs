@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use tierscope_model::{
-    Attributes, Evidence, Incomplete, Link, RequestId, Resource, Span, SpanEvent, SpanId, SpanKind,
-    Status, Timestamp, Trace, TraceId, attr,
+    Attributes, Doing, Evidence, Incomplete, Link, RequestId, Resource, Slice, Span, SpanEvent,
+    SpanId, SpanKind, Status, Timestamp, Trace, TraceId, attr,
 };
 
 const T0: u64 = 1_000_000_000_000;
@@ -93,7 +93,7 @@ impl Sample {
         self.trace.spans.last_mut().expect("a span was added")
     }
 
-    /// One direction of a hop: the transfer, then the wait in the receive queue.
+    /// One direction of a hop: send, wire, and the wait in the receive queue.
     pub fn hop(
         &mut self,
         parent: SpanId,
@@ -107,8 +107,10 @@ impl Sample {
             self.services[from].service, self.services[to].service
         );
         let sender = if response { to } else { from };
+        let left = start + (arrival - start) / 3;
         for (part, time) in [
-            ("transfer", (start, arrival)),
+            ("send", (start, left)),
+            ("wire", (left, arrival)),
             ("receive queue", (arrival, read)),
         ] {
             self.internal(parent, sender, part, time);
@@ -254,6 +256,8 @@ pub fn slow() -> Trace {
             .attributes
             .set(attr::FILE_PATH, "templates/user.html");
         s.internal(app, APP, "render", (30_000, 41_000));
+        threads(s, "render", "futex", "stress-ng 4711");
+        threads(s, "query", "Lock: transactionid", "postgres 402");
         s.internal(app, APP, "serialize", (43_200, 44_500));
     });
     sample.trace
@@ -282,9 +286,38 @@ fn lock_wait(sample: &mut Sample) {
     wait.name = "lock wait".to_owned();
     wait.end = wait.start + 4_000_000;
     sample.trace.spans.insert(execute + 1, wait);
-    sample.trace.spans[execute + 2]
-        .attributes
-        .set(attr::RETRANSMITS, 1i64);
+    for (key, value) in [
+        (attr::RETRANSMITS, 1i64),
+        (attr::RETRANSMIT_HOLE_NS, 90_000),
+    ] {
+        sample.trace.spans[execute + 3].attributes.set(key, value);
+    }
+}
+
+/// Gives the last span called `name` slices that tile it: a CPU, a wait, the run queue, a CPU again.
+pub fn threads(sample: &mut Sample, name: &str, reason: &str, instead: &str) {
+    let spans = &mut sample.trace.spans;
+    let at = spans
+        .iter()
+        .rposition(|s| s.name == name)
+        .expect("it was added");
+    let span = &mut spans[at];
+    let at = |tenths: u64| Timestamp(span.start.0 + span.duration() * tenths / 10);
+    let slice = |(from, to), doing| Slice {
+        start: at(from),
+        end: at(to),
+        doing,
+        tid: 401,
+        reason: (doing == Doing::Waiting).then(|| reason.to_owned()),
+        instead: (doing == Doing::Runnable).then(|| instead.to_owned()),
+        shared: false,
+    };
+    span.slices = vec![
+        slice((0, 2), Doing::Running),
+        slice((2, 7), Doing::Waiting),
+        slice((7, 8), Doing::Runnable),
+        slice((8, 10), Doing::Running),
+    ];
 }
 
 /// One query per order: about 12 spans for each of `n`.

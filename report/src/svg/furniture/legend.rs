@@ -1,18 +1,22 @@
 //! What the colours mean.
 
+use tierscope_model::{Doing, Trace};
+
+use crate::label;
 use crate::svg::block::Item;
 use crate::svg::lane::{Lane, LaneKind};
-use crate::svg::palette::{self, ERROR, GAP, MUTED, QUEUE, TRANSFER};
+use crate::svg::palette::{self, ERROR, GAP, MUTED, QUEUE, SEND, TRANSFER};
 use crate::svg::xml::{Attrs, Font, Xml};
 use crate::svg::{MARGIN, WIDTH};
 use crate::text::{visible_clip, width};
+use crate::threads;
 use crate::tier::Tiers;
 
 const Y: f64 = 76.0;
 const FONT: Font = Font::new(11.0, MUTED);
 
 /// A swatch and a name for each thing that is in the picture.
-pub(in crate::svg) fn draw(xml: &mut Xml, tiers: &Tiers<'_>, lanes: &[Lane]) {
+pub(in crate::svg) fn draw(xml: &mut Xml, trace: &Trace, tiers: &Tiers<'_>, lanes: &[Lane]) {
     let mut x = MARGIN;
     let mut entry = |fill: &str, more: Attrs<'_>, name: &str| {
         let wide = 18.0 + width(name) as f64 * 6.5 + 12.0;
@@ -29,8 +33,18 @@ pub(in crate::svg) fn draw(xml: &mut Xml, tiers: &Tiers<'_>, lanes: &[Lane]) {
     }
     let any = |what: fn(&Lane) -> bool| lanes.iter().any(what);
     if any(|lane| matches!(lane.kind, LaneKind::Hop(_))) {
-        entry(TRANSFER, &[], "transfer (↓ request, ↑ response)");
+        if trace.spans.iter().any(label::is_send) {
+            entry(SEND, &[], "send");
+            entry(TRANSFER, &[], "wire (↓ request, ↑ response)");
+        } else {
+            entry(TRANSFER, &[], "transfer (↓ request, ↑ response)");
+        }
         entry(QUEUE, &[("stroke", "#b45309")], "receive queue");
+    }
+    if trace.spans.iter().any(|span| !span.slices.is_empty()) {
+        for doing in [Doing::Running, Doing::Runnable, Doing::Waiting] {
+            entry(palette::doing(doing), &[], threads::name(doing));
+        }
     }
     if any(|lane| {
         lane.bars()

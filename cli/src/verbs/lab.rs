@@ -44,6 +44,21 @@ struct Up {
     /// Load a user's orders one by one.
     #[arg(long)]
     n_plus_one: bool,
+    /// Listen on ::1 instead of 127.0.0.1, all three.
+    #[arg(long)]
+    ipv6: bool,
+    /// Let nginx reach the app by a Unix socket, which is not traced.
+    #[arg(long)]
+    unix_upstream: bool,
+    /// Connections of the app to PostgreSQL.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=90))]
+    pool_size: u32,
+    /// The app answers a request that takes longer with 504.
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    request_timeout: u64,
+    /// PostgreSQL cancels a statement that takes longer; 0 for never.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    statement_timeout: u64,
     /// Artificial latency per layer of the app in milliseconds, e.g. db=5,handler=2,cpu=1,file=3.
     #[arg(
         long,
@@ -67,6 +82,11 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
                 truth: up.truth,
                 faults: up.faults,
                 n_plus_one: up.n_plus_one,
+                ipv6: up.ipv6,
+                unix_upstream: up.unix_upstream,
+                pool_size: up.pool_size,
+                request_timeout_ms: up.request_timeout,
+                statement_timeout_ms: up.statement_timeout,
                 latency: up.latency,
                 ..LabOptions::new(dir)
             };

@@ -13,6 +13,9 @@ pub struct Options {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Unix socket to listen on as well
+    #[arg(long, value_name = "PATH")]
+    pub listen_unix: Option<PathBuf>,
     /// PostgreSQL, e.g. postgres://lab@127.0.0.1:5432/lab?sslmode=disable
     #[arg(long)]
     pub database_url: String,

@@ -1,6 +1,13 @@
 //! The life of the service: connect, listen, serve, shut down.
 
-use std::{future::Future, io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Future, IntoFuture as _},
+    io::Write as _,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::{
@@ -8,9 +15,9 @@ use axum::{
     serve::{Listener, ListenerExt as _},
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UnixListener},
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    sync::watch,
 };
 
 use crate::{app::App, cache::Cache, db, options::Options, routes};
@@ -21,33 +28,47 @@ const USER_TIME_TO_LIVE: Duration = Duration::from_secs(30);
 /// Serves until SIGTERM or SIGINT, then finishes the open requests.
 ///
 /// # Errors
-/// When PostgreSQL or the address cannot be had.
+/// When PostgreSQL or an address cannot be had.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     let pool = db::connect(&options).await?;
     let (listener, address) = listen(options.listen).await?;
+    let local = options
+        .listen_unix
+        .as_deref()
+        .map(listen_unix)
+        .transpose()?;
     let grace = options.request_timeout + Duration::from_secs(1);
     let app = Arc::new(App {
         users: Cache::new("user", USER_TIME_TO_LIVE),
         pool: pool.clone(),
         options,
     });
-    let (stopping, stopped) = oneshot::channel();
-    let serving = axum::serve(listener, routes::service(app).into_make_service())
-        .with_graceful_shutdown(async {
-            stop.await;
-            let _ = stopping.send(());
-        });
+    let service = routes::service(app);
+    let (stopping, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        stop.await;
+        stopping.send_replace(true);
+    });
+    let serving = axum::serve(listener, service.clone().into_make_service())
+        .with_graceful_shutdown(set(stopped.clone()));
+    let local_until = set(stopped.clone());
+    let serving_locally = async {
+        let Some(local) = local else { return Ok(()) };
+        axum::serve(local, service.into_make_service())
+            .with_graceful_shutdown(local_until)
+            .await
+    };
     announce(address)?;
     let finish = async {
-        serving.await.context("the server failed")?;
+        tokio::try_join!(serving.into_future(), serving_locally).context("the server failed")?;
         pool.close().await;
         Ok(())
     };
     tokio::select! {
         outcome = finish => outcome,
         // A request or statement that does not end must not hold up the end.
-        () = after(stopped, grace) => {
+        () = after(set(stopped), grace) => {
             eprintln!("connections still open after {grace:?} were cut");
             Ok(())
         }
@@ -80,6 +101,15 @@ async fn listen(
     Ok((listener, address))
 }
 
+fn listen_unix(path: &Path) -> anyhow::Result<UnixListener> {
+    UnixListener::bind(path).with_context(|| {
+        format!(
+            "cannot listen on {}: choose another --listen-unix",
+            path.display()
+        )
+    })
+}
+
 /// Prints the line that whoever started the service waits for.
 fn announce(address: SocketAddr) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
@@ -88,7 +118,13 @@ fn announce(address: SocketAddr) -> anyhow::Result<()> {
         .context("cannot write to stdout")
 }
 
-async fn after(stopped: oneshot::Receiver<()>, grace: Duration) {
-    let _ = stopped.await;
+/// Resolves once `flag` is set.
+async fn set(mut flag: watch::Receiver<bool>) {
+    // Its other end gone means the same: nothing can stop the service any more but its end.
+    let _ = flag.wait_for(|set| *set).await;
+}
+
+async fn after(stopped: impl Future<Output = ()>, grace: Duration) {
+    stopped.await;
     tokio::time::sleep(grace).await;
 }

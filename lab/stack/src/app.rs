@@ -55,9 +55,12 @@ pub fn start(
     account.write(&template, TEMPLATE)?;
     let mut command = account.command(binary);
     command
-        .args(["--listen", &format!("127.0.0.1:{}", options.ports.app)])
+        .arg("--listen")
+        .arg(SocketAddr::from((options.host(), options.ports.app)).to_string())
         .arg("--database-url")
-        .arg(format!("postgres://lab@{database}/lab?sslmode=disable"))
+        .arg(database_url(database, options.statement_timeout_ms))
+        .arg("--request-timeout-ms")
+        .arg(options.request_timeout_ms.to_string())
         .args(["--pool-size", &options.pool_size.to_string()])
         .args(["--workers", &options.app_workers.to_string()])
         .arg("--template")
@@ -70,10 +73,26 @@ pub fn start(
         (options.n_plus_one, "--n-plus-one"),
     ];
     command.args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag));
+    if options.unix_upstream {
+        command.arg("--listen-unix").arg(socket(&options.dir));
+    }
     if !options.latency.is_empty() {
         command.args(["--latency", &options.latency]);
     }
     daemon(account, command, &home, &log(&options.dir))
+}
+
+/// Where it listens for an nginx that reaches it by a Unix socket.
+pub fn socket(dir: &Path) -> PathBuf {
+    dir.join("app/app.sock")
+}
+
+fn database_url(database: SocketAddr, statement_timeout_ms: u64) -> String {
+    let mut url = format!("postgres://lab@{database}/lab?sslmode=disable");
+    if statement_timeout_ms > 0 {
+        url += &format!("&options[statement_timeout]={statement_timeout_ms}");
+    }
+    url
 }
 
 /// Waits for its `ready ADDRESS` line and its health, and returns the address.

@@ -21,7 +21,8 @@ const SCHEMA: &str = include_str!("../../postgres/schema.sql");
 const SEED: &str = include_str!("../../postgres/seed.sql");
 /// Over TCP any local user can come: only the app's role and database. Whoever reaches the socket
 /// owns the directory.
-const ACCESS: &str = "local all all trust\nhost lab lab 127.0.0.1/32 trust\n";
+const ACCESS: &str =
+    "local all all trust\nhost lab lab 127.0.0.1/32 trust\nhost lab lab ::1/128 trust\n";
 /// What a killed server leaves must lie in its directory, so no POSIX shared memory by name; the
 /// second line keeps such segments off the disk as long as they are small.
 const OWN_SETTINGS: &str = "dynamic_shared_memory_type = mmap\nmin_dynamic_shared_memory = 16MB\n";

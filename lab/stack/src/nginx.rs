@@ -18,13 +18,14 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(10);
 const TEMPLATE: &str = include_str!("../../../nginx/nginx.conf.template");
 
-/// The configuration of an nginx that listens on `listen` and proxies to `upstream`. Its paths
+/// The configuration of an nginx that listens on `listen` and proxies to `upstream`, an address or
+/// `unix:PATH`. Its paths
 /// are relative to a prefix directory, whose sibling `logs` takes the logs.
 #[must_use]
-pub fn configuration(listen: SocketAddr, upstream: SocketAddr, workers: usize) -> String {
+pub fn configuration(listen: SocketAddr, upstream: &str, workers: usize) -> String {
     TEMPLATE
         .replace("@LISTEN@", &listen.to_string())
-        .replace("@UPSTREAM@", &upstream.to_string())
+        .replace("@UPSTREAM@", upstream)
         .replace("@WORKERS@", &workers.to_string())
 }
 

@@ -1,6 +1,9 @@
 //! What a caller can choose about a lab.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +28,7 @@ pub struct Ports {
 pub struct LabOptions {
     /// The lab's private directory: made (0700) by `up`, removed by `down`.
     pub dir: PathBuf,
-    /// Where the processes listen, on 127.0.0.1.
+    /// Where the processes listen, on 127.0.0.1 or ::1.
     pub ports: Ports,
     /// Every parameterised statement carries its request id as one more bound parameter.
     pub truth: bool,
@@ -35,6 +38,14 @@ pub struct LabOptions {
     pub n_plus_one: bool,
     /// Artificial latency per layer of the app, as its `--latency` takes it: `db=5,handler=2`; empty for none.
     pub latency: String,
+    /// All three listen on ::1 instead of 127.0.0.1.
+    pub ipv6: bool,
+    /// nginx reaches the app by a Unix socket; the app listens on its port as well.
+    pub unix_upstream: bool,
+    /// The app answers a request that takes longer with 504. Milliseconds.
+    pub request_timeout_ms: u64,
+    /// PostgreSQL cancels a statement that takes longer; 0 for never. Milliseconds.
+    pub statement_timeout_ms: u64,
     /// Connections of the app to PostgreSQL.
     pub pool_size: u32,
     /// Worker threads of the app.
@@ -58,11 +69,24 @@ impl LabOptions {
             faults: false,
             n_plus_one: false,
             latency: String::new(),
+            ipv6: false,
+            unix_upstream: false,
+            request_timeout_ms: 10_000,
+            statement_timeout_ms: 0,
             pool_size: 16,
             app_workers: 2,
             nginx_workers: 2,
             owned: false,
             app: None,
+        }
+    }
+
+    /// Where all three listen.
+    pub(crate) fn host(&self) -> IpAddr {
+        if self.ipv6 {
+            Ipv6Addr::LOCALHOST.into()
+        } else {
+            Ipv4Addr::LOCALHOST.into()
         }
     }
 

@@ -1,6 +1,6 @@
 //! Loopback ports, reserved until the moment a process takes them.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use crate::{
     error::{Error, Result},
@@ -16,12 +16,12 @@ pub struct Reserved {
 }
 
 impl Reserved {
-    /// Reserves `port`, or a free one for 0.
+    /// Reserves `port` of `host`, or a free one for 0.
     ///
     /// # Errors
     /// [`Error::Port`] when it is taken.
-    pub fn take(role: Role, port: u16) -> Result<Self> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    pub fn take(role: Role, host: IpAddr, port: u16) -> Result<Self> {
+        let address = SocketAddr::from((host, port));
         let failed = |source| Error::Port {
             role,
             address,

@@ -1,6 +1,7 @@
 //! PostgreSQL: a seeded cluster of its own, a server on loopback.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Child,
     time::Duration,
@@ -52,13 +53,13 @@ impl<'a> Postgres<'a> {
     pub fn start(&self, version: &str, port: Reserved) -> Result<Child> {
         cluster::provide(self, version)?;
         let address = port.hand_over();
-        self.daemon("127.0.0.1", address.port())
+        self.daemon(&address.ip().to_string(), address.port())
     }
 
     /// Waits for a real connection of the app's role.
-    pub fn wait(&self, child: &mut Child, port: u16) -> Result<()> {
+    pub fn wait(&self, child: &mut Child, address: SocketAddr) -> Result<()> {
         wait_ready(Role::Postgres, child, &self.log, LIMIT, || {
-            answers(self.account, self.bin, port).then_some(())
+            answers(self.account, self.bin, address).then_some(())
         })
     }
 
@@ -80,12 +81,12 @@ impl<'a> Postgres<'a> {
 }
 
 /// Whether the lab's database takes a connection of the app's role.
-pub fn answers(account: &Account, bin: &Path, port: u16) -> bool {
+pub fn answers(account: &Account, bin: &Path, address: SocketAddr) -> bool {
     let server = Server {
         account,
         bin,
-        host: "127.0.0.1".to_owned(),
-        port,
+        host: address.ip().to_string(),
+        port: address.port(),
     };
     server.answers("lab", "lab")
 }

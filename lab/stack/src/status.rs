@@ -73,7 +73,7 @@ fn look(process: &ProcessRecord, account: &Account) -> ProcessStatus {
 
 fn serves(process: &ProcessRecord, account: &Account) -> bool {
     match (process.role, process.binary.parent()) {
-        (Role::Postgres, Some(bin)) => postgres::answers(account, bin, process.listen.port()),
+        (Role::Postgres, Some(bin)) => postgres::answers(account, bin, process.listen),
         _ => healthy(process.listen),
     }
 }

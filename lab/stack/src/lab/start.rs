@@ -32,10 +32,11 @@ pub fn members(programs: &Programs, account: &Account, dir: &Path) -> Vec<PathBu
 impl Lab {
     pub(super) fn start_all(&mut self, programs: &Programs, account: &Account) -> Result<()> {
         let ports = self.state.options.ports;
+        let host = self.state.options.host();
         // All taken ports are found before anything runs.
-        let front = Reserved::take(Role::Nginx, ports.nginx)?;
-        let back = Reserved::take(Role::Postgres, ports.postgres)?;
-        drop(Reserved::take(Role::App, ports.app)?);
+        let front = Reserved::take(Role::Nginx, host, ports.nginx)?;
+        let back = Reserved::take(Role::Postgres, host, ports.postgres)?;
+        drop(Reserved::take(Role::App, host, ports.app)?);
         for name in ["logs", "nginx", "app"] {
             subdirectory(&self.state.dir, name, account)?;
         }
@@ -55,7 +56,7 @@ impl Lab {
         let postgres = Postgres::new(account, bin, &dir);
         let listen = port.address;
         let child = postgres.start(&program.version, port)?;
-        postgres.wait(self.keep(child), listen.port())?;
+        postgres.wait(self.keep(child), listen)?;
         self.record(Role::Postgres, listen, program.clone())?;
         Ok(listen)
     }
@@ -84,7 +85,13 @@ impl Lab {
     ) -> Result<()> {
         let dir = self.state.dir.clone();
         let listen = port.hand_over();
-        let text = nginx::configuration(listen, upstream, self.state.options.nginx_workers);
+        let options = &self.state.options;
+        let upstream = if options.unix_upstream {
+            format!("unix:{}", app::socket(&dir).display())
+        } else {
+            upstream.to_string()
+        };
+        let text = nginx::configuration(listen, &upstream, options.nginx_workers);
         let child = nginx::start(account, &program.path, &dir, &text)?;
         nginx::wait(self.keep(child), &dir, listen)?;
         self.record(Role::Nginx, listen, program.clone())

@@ -88,7 +88,9 @@ pub fn socket(dir: &Path) -> PathBuf {
 }
 
 fn database_url(database: SocketAddr, statement_timeout_ms: u64) -> String {
-    let mut url = format!("postgres://lab@{database}/lab?sslmode=disable");
+    // sqlx takes an IPv6 address only by itself, without the brackets that a URL puts around it.
+    let address = database.ip();
+    let mut url = format!("postgres://lab@{database}/lab?hostaddr={address}&sslmode=disable");
     if statement_timeout_ms > 0 {
         url += &format!("&options[statement_timeout]={statement_timeout_ms}");
     }

@@ -121,6 +121,7 @@ fn record(
             ..Keep::default()
         },
         settings: BTreeMap::from([("run".to_owned(), settings(experiment).to_string())]),
+        time_programs: true,
         ..RecordOptions::new(folder.recording())
     });
     // A load generator that is gone is why it could not be traced.

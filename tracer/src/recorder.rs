@@ -38,6 +38,8 @@ pub struct RecordOptions {
     pub ring_bytes: u32,
     /// What scrubbing leaves in place.
     pub keep: Keep,
+    /// Has the kernel time every program, for [`Closing::kernel_ns`]; costs some 20 ns per run.
+    pub time_programs: bool,
     /// For the header.
     pub command_line: Vec<String>,
     /// For the header.
@@ -52,6 +54,7 @@ impl RecordOptions {
             services: Vec::new(),
             ring_bytes: TracerOptions::default().ring_bytes,
             keep: Keep::default(),
+            time_programs: false,
             command_line: Vec::new(),
             settings: BTreeMap::new(),
         }
@@ -93,6 +96,8 @@ pub struct Closing {
     pub duration_ns: Nanos,
     /// CPU time of the recording thread.
     pub cpu_ns: Nanos,
+    /// Time in each program that ran, if it was measured: what the traced host paid.
+    pub kernel_ns: BTreeMap<String, Nanos>,
     /// Largest resident size of this process so far, in bytes.
     pub peak_rss_bytes: u64,
 }
@@ -116,7 +121,7 @@ impl Recorder {
         let tracer = Tracer::start(TracerOptions {
             services: options.services.clone(),
             ring_bytes: options.ring_bytes,
-            ..TracerOptions::default()
+            time_programs: options.time_programs,
         })?;
         let hooks = tracer.hooks().to_vec();
         let header = header(&options, &tracer)?;
@@ -217,6 +222,8 @@ impl Copier {
             self.writer.tick(clock::now())?;
             std::thread::sleep(DRAIN);
         }
+        let ran = self.tracer.stats().into_iter().filter(|p| p.time_ns > 0);
+        self.closing.kernel_ns = ran.map(|p| (p.program, p.time_ns)).collect();
         let totals = self.writer.finish()?;
         self.closing.records = totals
             .records
@@ -273,6 +280,11 @@ impl Copier {
     }
 }
 
+/// Whether a program of this name looks at calls on files.
+fn is_file_hook(program: &str) -> bool {
+    program.starts_with("file") || program.starts_with("vfs")
+}
+
 fn name(names: &[String], index: u32) -> String {
     names
         .get(index as usize)
@@ -312,11 +324,24 @@ impl fmt::Display for Closing {
             lost.join(", ")
         };
         write!(f, "; lost: {lost}; {:.1} MB", self.bytes as f64 / 1e6)?;
-        let cpu = 100.0 * self.cpu_ns as f64 / self.duration_ns.max(1) as f64;
+        let share = |ns: Nanos| 100.0 * ns as f64 / self.duration_ns.max(1) as f64;
         write!(
             f,
-            "; tracer: {cpu:.1} % of one CPU, {} MB resident at most",
+            "; tracer: {:.1} % of one CPU, {} MB resident at most",
+            share(self.cpu_ns),
             self.peak_rss_bytes >> 20
+        )?;
+        if self.kernel_ns.is_empty() {
+            return Ok(());
+        }
+        let all = self.kernel_ns.values().sum();
+        let files = self.kernel_ns.iter().filter(|(name, _)| is_file_hook(name));
+        let files = files.map(|(_, ns)| ns).sum();
+        write!(
+            f,
+            "; its programs in the kernel: {:.1} %, of that files {:.2} %",
+            share(all),
+            share(files)
         )
     }
 }

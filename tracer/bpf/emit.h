@@ -36,16 +36,16 @@ static __always_inline void lose(u32 program)
 	count_lost(c, bpf_ktime_get_ns());
 }
 
-/* Stamps `head` and hands its `len` bytes over. The reader comes by the clock
+/* Stamps `head` with `ts` and hands its `len` bytes over. The reader comes by the clock
  * (waking it per record costs 40 times as much as the record). */
-static __always_inline void emit(u32 program, struct ts_head *head, u16 kind, u32 len)
+static __always_inline void emit_at(u32 program, struct ts_head *head, u16 kind, u32 len, u64 ts)
 {
 	struct ts_program_counters *c = bpf_map_lookup_elem(&counters, &program);
 
 	head->kind = kind;
 	head->len = len;
 	head->cpu = bpf_get_smp_processor_id();
-	head->ts = bpf_ktime_get_ns();
+	head->ts = ts;
 	if (!c)
 		return;
 	add_one(&c->seen);
@@ -53,6 +53,11 @@ static __always_inline void emit(u32 program, struct ts_head *head, u16 kind, u3
 		count_lost(c, head->ts);
 	else
 		add_one(&c->delivered);
+}
+
+static __always_inline void emit(u32 program, struct ts_head *head, u16 kind, u32 len)
+{
+	emit_at(program, head, kind, len, bpf_ktime_get_ns());
 }
 
 #define EMIT(program, kind, record) emit(program, &(record)->head, kind, sizeof(*(record)))

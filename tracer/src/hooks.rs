@@ -66,6 +66,14 @@ pub const HOOKS: &[Hook] = &[
         ]],
     },
     Hook {
+        event: "scheduler",
+        forms: &[&[
+            tp("sched_wakeup", "sched_wakeup"),
+            tp("sched_wakeup_new", "sched_wakeup_new"),
+            tp("sched_switch", "sched_switch"),
+        ]],
+    },
+    Hook {
         event: "connection state",
         forms: &[&[
             tp("socket_state", "inet_sock_set_state"),

@@ -9,7 +9,7 @@ use aya::Ebpf;
 use crate::wire_record::*;
 
 /// The programs of tracepoints and what their losses are counted under. USDT programs are always run.
-const PROGRAMS: [(&str, u32); 9] = [
+const PROGRAMS: [(&str, u32); 12] = [
     ("socket_state", TS_PROGRAM_SOCKET_STATE),
     ("send_start", TS_PROGRAM_SEND_START),
     ("send_end", TS_PROGRAM_SEND_END),
@@ -19,6 +19,9 @@ const PROGRAMS: [(&str, u32); 9] = [
     ("socket_close", TS_PROGRAM_CLOSE),
     ("process_fork", TS_PROGRAM_PROCESS),
     ("process_exit", TS_PROGRAM_PROCESS),
+    ("sched_switch", TS_PROGRAM_SWITCH),
+    ("sched_wakeup", TS_PROGRAM_WAKEUP),
+    ("sched_wakeup_new", TS_PROGRAM_WAKEUP),
 ];
 
 /// One program's runs that were left out.

@@ -27,6 +27,7 @@ pub struct Records {
     pub closes: Vec<ts_close>,
     pub usdt: Vec<Usdt>,
     pub processes: Vec<ts_process>,
+    pub switches: Vec<ts_switch>,
     pub losses: Vec<ts_loss>,
     pub filtered: Vec<ts_filtered>,
 }
@@ -65,6 +66,7 @@ impl Records {
             TS_KIND_CLOSE => self.closes.push(fixed(record)),
             TS_KIND_USDT => self.usdt.push(usdt(record)),
             TS_KIND_PROCESS => self.processes.push(fixed(record)),
+            TS_KIND_SWITCH => self.switches.push(fixed(record)),
             TS_KIND_LOSS => self.losses.push(fixed(record)),
             TS_KIND_FILTERED => self.filtered.push(fixed(record)),
             kind => panic!("unknown kind {kind}"),

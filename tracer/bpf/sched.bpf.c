@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * Where traced threads' time goes: one record at each return to a CPU, which
+ * tells the whole time off it.
+ *
+ * Every hook here runs under the lock of the run queue that the thread is on,
+ * so its state needs no care of its own.
+ */
+
+struct thread {
+	u64 off_ts;     /* 0: on a CPU, or new */
+	u64 wake_ts;
+	u64 wait_event; /* as ts_traced.wait_event */
+	u32 syscall;
+	u32 event;      /* PostgreSQL's */
+	u8 off;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+/* Since when what runs on a CPU has run there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} running_since SEC(".maps");
+
+/* A thread's process; NULL: not traced. The idle task and the kernel's own threads never are. */
+static __always_inline struct ts_traced *traced_of(struct task_struct *task)
+{
+	u32 tgid = task->tgid;
+
+	if (task->flags & PF_KTHREAD)
+		return NULL;
+	return bpf_map_lookup_elem(&traced, &tgid);
+}
+
+/* The state of a traced thread; NULL: not traced, or no room. */
+static __always_inline struct thread *thread_of(struct task_struct *task)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct ts_traced *process;
+
+	if (thread)
+		return thread;
+	process = traced_of(task);
+	if (!process)
+		return NULL;
+	thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (thread)
+		thread->wait_event = process->wait_event;
+	else
+		lose(TS_PROGRAM_SWITCH);
+	return thread;
+}
+
+/* Its number for a thread that is in one; the kernel sets all bits at interrupts and faults. */
+static __always_inline u32 syscall_of(struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	return SYSCALL_NUMBER(regs);
+}
+
+/* Of the calling process. */
+static __always_inline u32 read_wait_event(u64 pointer)
+{
+	u64 address = 0;
+	u32 event = 0;
+
+	if (pointer && !bpf_probe_read_user(&address, sizeof(address), (void *)pointer))
+		bpf_probe_read_user(&event, sizeof(event), (void *)address);
+	return event;
+}
+
+static __always_inline u8 off_of(bool preempt, struct task_struct *task, u32 state)
+{
+	/* A signal makes a thread that was about to sleep run on: `state` is from before. */
+	if (preempt || !state || !task->__state)
+		return TS_OFF_PREEMPTED;
+	if (state & TASK_INTERRUPTIBLE)
+		return TS_OFF_SLEEPING;
+	return state & TASK_UNINTERRUPTIBLE ? TS_OFF_BLOCKED : TS_OFF_OTHER;
+}
+
+static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now)
+{
+	struct thread *thread = thread_of(task);
+
+	if (!thread)
+		return false;
+	thread->off_ts = now;
+	thread->wake_ts = 0;
+	thread->off = off;
+	thread->syscall = syscall_of(task);
+	/* Waiting for a CPU is no wait of PostgreSQL's. */
+	thread->event = off == TS_OFF_PREEMPTED ? 0 : read_wait_event(thread->wait_event);
+	return true;
+}
+
+static __always_inline void tell_before(struct ts_switch *r, struct task_struct *before, u64 since)
+{
+	r->prev_since_ts = since;
+	r->prev_pid = before->tgid;
+	r->prev_tid = before->pid;
+	((u64 *)r->prev_comm)[0] = *(u64 *)&before->comm[0];
+	((u64 *)r->prev_comm)[1] = *(u64 *)&before->comm[8];
+}
+
+static __always_inline bool switch_in(struct task_struct *task, struct task_struct *before, u64 since, u64 now)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct ts_switch r = {
+		.pid = task->tgid,
+		.tid = task->pid,
+		.syscall = TS_NO_SYSCALL,
+		.off = TS_OFF_OTHER,
+	};
+
+	if (!thread && !traced_of(task))
+		return false;
+	tell_before(&r, before, since);
+	if (thread) {
+		r.wake_ts = thread->wake_ts;
+		if (thread->off_ts) {
+			r.off_ts = thread->off_ts;
+			r.off = thread->off;
+			r.syscall = thread->syscall;
+			r.wait_event = thread->event;
+		}
+		thread->off_ts = 0;
+		thread->wake_ts = 0;
+	}
+	emit_at(TS_PROGRAM_SWITCH, &r.head, TS_KIND_SWITCH, sizeof(r), now);
+	return true;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, u32 state)
+{
+	u64 now = bpf_ktime_get_ns(), since = 0;
+	bool out, in;
+	u32 zero = 0;
+	u64 *running = bpf_map_lookup_elem(&running_since, &zero);
+
+	if (running) {
+		since = *running;
+		*running = now;
+	}
+	out = switch_out(prev, off_of(preempt, prev, state), now);
+	in = switch_in(next, prev, since, now);
+	if (!out && !in)
+		count_filtered(TS_FILTER_UNTRACED);
+	return 0;
+}
+
+/* `current` is who wakes, or whom an interrupt met. */
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(sched_wakeup, struct task_struct *task)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+
+	/* One that is runnable, or on a CPU, has nothing to be woken from. */
+	if (thread && thread->off_ts && thread->off != TS_OFF_PREEMPTED && !thread->wake_ts)
+		thread->wake_ts = bpf_ktime_get_ns();
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(sched_wakeup_new, struct task_struct *task)
+{
+	struct thread *thread = thread_of(task);
+
+	if (thread)
+		thread->wake_ts = bpf_ktime_get_ns();
+	return 0;
+}

@@ -28,7 +28,7 @@ pub enum TracerError {
     },
     /// No form of a hook that tracing cannot do without was taken.
     #[error(
-        "cannot trace `{event}` on kernel {release}: {reason}; run as root on a kernel from 6.16 on (`tierscope doctor` lists every hook)"
+        "cannot trace `{event}` on kernel {release}: {reason}; run as root on a kernel from 6.1 on (`tierscope doctor` lists every hook)"
     )]
     Hook {
         /// What the hook sees.

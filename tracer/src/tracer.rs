@@ -12,7 +12,7 @@ use aya::{Btf, Ebpf};
 
 use crate::TracerError;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
-use crate::hooks::{self, HookReport, program_mut};
+use crate::hooks::{self, HOOKS, HookReport, program_mut};
 use crate::kernel::{btf, load_object};
 use crate::misses::Misses;
 use crate::processes::Processes;
@@ -94,7 +94,7 @@ impl Tracer {
         }
         let btf = btf()?;
         let mut tracer = Self::load(&btf, &options)?;
-        tracer.hooks = hooks::attach_all(&mut tracer.bpf, &btf)?;
+        tracer.hooks = hooks::attach_all(&mut tracer.bpf, &btf, HOOKS)?;
         tracer.counters.watch(Misses::of_all(&tracer.bpf));
         for (index, service) in options.services.iter().enumerate() {
             if let Some(binary) = &service.binary {

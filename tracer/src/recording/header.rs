@@ -106,6 +106,13 @@ impl Header {
         })
     }
 
+    /// Events of the kernel's for which it had no hook: what they show is not measured in this recording.
+    pub fn unmeasured(&self) -> Vec<String> {
+        let missing = |hook: &&HookReport| !hook.attached && hook.kind != "usdt";
+        let missing = self.hooks.iter().filter(missing);
+        missing.map(|hook| hook.event.clone()).collect()
+    }
+
     /// The file's first bytes.
     pub(super) fn to_bytes(&self) -> io::Result<Vec<u8>> {
         let json = serde_json::to_vec(self)?;

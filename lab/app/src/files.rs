@@ -45,7 +45,8 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Context, &Path) -> io::Result<T> + Send + 'static,
 ) -> Result<T, Error> {
     let (context, owned) = (context.clone(), PathBuf::from(path));
-    tokio::task::spawn_blocking(move || work(&context, &owned))
+    let work = probes::on_another_thread(move || work(&context, &owned));
+    tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Error::Panicked)?
         .map_err(|source| Error::File {

@@ -5,7 +5,7 @@
 //! two `u64`, upper half first. Disabled, a probe is a load and a branch: arguments, the clock
 //! included, are taken inside the probe's closure. A duration is 0 when its start was not traced.
 
-use std::{thread, time::Instant};
+use std::{future::Future, thread, time::Instant};
 
 use crate::request_id::RequestId;
 
@@ -55,6 +55,11 @@ pub fn request(id: RequestId, method: &str, path: &str) -> Request {
 }
 
 impl Request {
+    /// The handling of the request. Its probes name it by its id, so nothing is added here.
+    pub fn around<F: Future>(&self, handling: F) -> F {
+        handling
+    }
+
     /// Fires `request_end` with the response's status.
     pub fn finish(mut self, status: u16) {
         self.status = Some(status);
@@ -146,6 +151,11 @@ pub fn cache_hit<K: AsRef<str>>(id: RequestId, key: impl FnOnce() -> K) {
 /// Fires `cache_miss`. The key is made only while the probe is enabled.
 pub fn cache_miss<K: AsRef<str>>(id: RequestId, key: impl FnOnce() -> K) {
     app::cache_miss!(|| (id.hi(), id.lo(), key()));
+}
+
+/// What a request's work on another thread has to be wrapped in: nothing, its probes name it.
+pub fn on_another_thread<W>(work: W) -> W {
+    work
 }
 
 /// One file operation, on the thread that does it.

@@ -42,7 +42,7 @@ pub async fn track(State(app): State<Arc<App>>, mut request: Request, next: Next
     let response = match faults {
         Ok(_) => {
             request.extensions_mut().insert(context.clone());
-            next.run(request).await
+            probe.around(next.run(request)).await
         }
         Err(error) => error.into_response(),
     };

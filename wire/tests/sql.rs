@@ -1,7 +1,7 @@
 //! Masking: no literal survives, and layout does not tell statements apart.
 
 use proptest::prelude::*;
-use tierscope_wire::sql::{mask, mask_bytes};
+use tierscope_wire::sql::{fingerprint, mask, mask_bytes};
 
 #[test]
 fn literals_lists_and_layout() {
@@ -103,4 +103,24 @@ proptest! {
         prop_assert!(masked.len() <= 2 * sql.len() + 8);
         tierscope_wire::sql::summary(&masked);
     }
+}
+
+#[test]
+fn a_fingerprint_does_not_tell_parameters_from_literals() {
+    for (own, normalised) in [
+        ("SELECT 1", "SELECT $1"),
+        (
+            "SELECT a FROM t WHERE b = $1 AND c = 'x' LIMIT 20",
+            "SELECT a FROM t WHERE b = $1 AND c = $2 LIMIT $3",
+        ),
+        ("a IN (1, 2) AND b = 'c'", "a IN ($1, $2) AND b = $3"),
+        ("SELECT\n\"$1\" FROM t", "SELECT \"$1\" FROM t"),
+    ] {
+        assert_eq!(fingerprint(own), fingerprint(normalised), "{own}");
+    }
+    let (one, other) = (
+        "SELECT a FROM t WHERE b = $1",
+        "SELECT a FROM t WHERE c = $1",
+    );
+    assert_ne!(fingerprint(one), fingerprint(other));
 }

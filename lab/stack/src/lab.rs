@@ -17,6 +17,7 @@ use crate::{
     place,
     process::{ProcessRecord, Role},
     programs::Programs,
+    psql::Server,
     state::State,
     status::Status,
 };
@@ -113,13 +114,7 @@ impl Lab {
     /// # Errors
     /// [`Error::NoLab`] when its start did not get as far as nginx.
     pub fn nginx_addr(&self) -> Result<SocketAddr> {
-        self.processes()
-            .iter()
-            .find(|process| process.role == Role::Nginx)
-            .map(|nginx| nginx.listen)
-            .ok_or_else(|| Error::NoLab {
-                dir: self.state.dir.clone(),
-            })
+        self.process(Role::Nginx).map(|nginx| nginx.listen)
     }
 
     /// The logs of all three: `nginx.log`, `app.log`, `postgres.log` and [`Lab::access_log`].
@@ -132,6 +127,31 @@ impl Lab {
     #[must_use]
     pub fn access_log(&self) -> PathBuf {
         self.logs().join("access.jsonl")
+    }
+
+    /// Asks the lab's database as its superuser, through the socket in the lab's directory: nothing of
+    /// it is on any traced connection. A line per row, columns between `|`.
+    ///
+    /// # Errors
+    /// PostgreSQL does not run, or does not take the statement.
+    pub fn ask(&self, sql: &str) -> Result<String> {
+        let server = self.process(Role::Postgres)?;
+        let account = Account::choose()?;
+        Server {
+            account: &account,
+            bin: server.binary.parent().unwrap_or(&server.binary),
+            host: self.state.dir.display().to_string(),
+            port: server.listen.port(),
+        }
+        .ask("postgres", "lab", sql)
+    }
+
+    fn process(&self, role: Role) -> Result<&ProcessRecord> {
+        let mut processes = self.processes().iter();
+        let found = processes.find(|process| process.role == role);
+        found.ok_or_else(|| Error::NoLab {
+            dir: self.state.dir.clone(),
+        })
     }
 
     fn found(state: State) -> Self {

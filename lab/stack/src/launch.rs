@@ -72,18 +72,18 @@ pub fn wait_ready<T>(
 /// [`Error::Command`] with what it said, when it fails.
 pub fn run(mut command: Command) -> Result<()> {
     let output = command.output();
-    conclude(&command, output)
+    conclude(&command, output).map(drop)
 }
 
-/// Turns the end of a helper into a result.
-pub fn conclude(command: &Command, output: io::Result<std::process::Output>) -> Result<()> {
+/// Turns the end of a helper into what it said, or into an error.
+pub fn conclude(command: &Command, output: io::Result<std::process::Output>) -> Result<String> {
     let failed = |output: String| Error::Command {
         command: format!("{command:?}"),
         output,
     };
     let output = output.map_err(|e| failed(e.to_string()))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Err(failed(last_lines(&output.stderr)))
 }

@@ -27,10 +27,18 @@ impl Server<'_> {
     /// # Errors
     /// [`Error::Command`] with what PostgreSQL said.
     pub fn execute(&self, user: &str, database: &str, sql: &str) -> Result<()> {
+        self.ask(user, database, sql).map(drop)
+    }
+
+    /// Runs `sql` and returns what it gives: a line per row, columns between `|`.
+    ///
+    /// # Errors
+    /// As [`Server::execute`].
+    pub fn ask(&self, user: &str, database: &str, sql: &str) -> Result<String> {
         let program = self.bin.join("psql");
         let mut command = self.account.command(&program);
         command
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null"])
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
             .args(["-h", &self.host, "-p", &self.port.to_string()])
             .args(["-U", user, "-d", database, "-f", "-"])
             .env("PGSSLMODE", "disable")
@@ -38,7 +46,7 @@ impl Server<'_> {
             .env("PGCONNECT_TIMEOUT", "2")
             .current_dir("/")
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().map_err(Error::io("start", &program))?;
         // When psql stops reading it says why on stderr.

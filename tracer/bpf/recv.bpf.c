@@ -4,8 +4,10 @@
 /* A traced process reads from a socket that is not known: taken up before this read, if it is TCP. */
 static __always_inline struct socket_state *recv_take_up(struct sock *sk, const struct tcp_sock *tp, int ret)
 {
-	if (!current_traced())
+	if (!current_traced()) {
+		count_filtered(TS_FILTER_UNTRACED);
 		return NULL;
+	}
 	if (!tp) {
 		count_filtered(TS_FILTER_NOT_TCP);
 		return NULL;
@@ -33,7 +35,14 @@ static __always_inline void recv_emit(struct socket_state *s, u32 taken)
 		.seq = s->recv_seq,
 		.taken = taken,
 	};
+	struct arrival newest = arrivals_take(s->cookie, &s->arrivals, s->recv_seq + taken);
 
+	if (newest.ts) {
+		r.arrive_ts = newest.ts;
+		r.arrive_seq = newest.seq;
+		r.arrive_end_seq = newest.end_seq;
+		r.arrive_late = newest.late;
+	}
 	s->recv_seq += taken;
 	EMIT(TS_PROGRAM_RECV, TS_KIND_RECV, &r);
 }

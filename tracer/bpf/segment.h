@@ -8,6 +8,12 @@ struct range {
 	u32 end_seq;
 };
 
+/* Numbers wrap. */
+static __always_inline bool before(u32 a, u32 b)
+{
+	return (s32)(a - b) < 0;
+}
+
 /* From TCP's own control block; a FIN takes a number but is no byte. */
 static __always_inline struct range segment_range(const struct sk_buff *skb)
 {

@@ -8,7 +8,8 @@
 struct pending {
 	u64 cookie; /* 0: no send under way */
 	u64 asked;  /* bytes, of this record */
-	u64 before; /* bytes of the call in earlier records */
+	u64 earlier; /* bytes of the call in earlier records */
+	u64 first_left_ts; /* when the first of its bytes left for the device; 0: none has */
 	struct ts_send record;
 	u8 head[2 * TS_HEAD_MAX_PG + 8];
 };
@@ -83,6 +84,7 @@ static __always_inline void send_begin(struct socket_state *s, struct pending *p
 	__builtin_memset(&p->record, 0, sizeof(p->record));
 	p->cookie = s->cookie;
 	p->asked = msg->msg_iter.count;
+	p->first_left_ts = 0;
 	p->record.cookie = s->cookie;
 	p->record.start_ts = bpf_ktime_get_ns();
 	p->record.pid = id >> 32;
@@ -105,6 +107,11 @@ static __noinline void send_finish(struct pending *p, u32 program, u32 sent)
 		len = TS_HEAD_MAX_PG;
 	r->head_len = len;
 	r->sent = sent;
+	/* Another thread's bytes, which followed these and left with them. */
+	if (before(r->seq + sent, r->transmit_seq)) {
+		transmit_emit(r->cookie, r->seq + sent, r->transmit_seq, r->transmit_ts);
+		r->transmit_seq = r->seq + sent;
+	}
 	/* A send cut short ends elsewhere; a head that holds all needs no tail. */
 	if (sent < p->asked || sent == len)
 		r->tail_len = 0;
@@ -132,7 +139,7 @@ static __always_inline bool send_goes_on(struct pending *p, const struct tcp_soc
 	count_filtered(TS_FILTER_SEND_OVERLAP);
 	if (done)
 		send_finish(p, TS_PROGRAM_SEND_START, done);
-	p->before += done;
+	p->earlier += done;
 	return false;
 }
 
@@ -161,11 +168,24 @@ int BPF_PROG(send_start, const struct sock *sk, const struct msghdr *msg)
 		p->cookie = 0;
 	}
 	if (!p->cookie)
-		p->before = 0;
+		p->earlier = 0;
 	else if (send_goes_on(p, tp, msg))
 		return 0;
 	send_begin(s, p, tp, msg);
 	return 0;
+}
+
+/* The end of a send that was not seen to begin. */
+static __always_inline void count_not_sent(struct sock *sk, int ret)
+{
+	if (socket_find(sk)) {
+		if (ret < 0)
+			count_filtered(TS_FILTER_SEND_ERROR);
+	} else if (!current_traced()) {
+		count_filtered(TS_FILTER_UNTRACED);
+	} else if (ret > 0 && !bpf_skc_to_tcp_sock(sk)) {
+		count_filtered(TS_FILTER_NOT_TCP);
+	}
 }
 
 SEC("tp_btf/sock_send_length")
@@ -175,10 +195,7 @@ int BPF_PROG(send_end, struct sock *sk, int ret)
 	u64 sent;
 
 	if (!p || !p->cookie) {
-		if (ret < 0 && socket_find(sk))
-			count_filtered(TS_FILTER_SEND_ERROR);
-		else if (ret > 0 && !bpf_skc_to_tcp_sock(sk) && current_traced())
-			count_filtered(TS_FILTER_NOT_TCP);
+		count_not_sent(sk, ret);
 		return 0;
 	}
 	p->cookie = 0;
@@ -186,7 +203,7 @@ int BPF_PROG(send_end, struct sock *sk, int ret)
 		count_filtered(TS_FILTER_SEND_ERROR);
 		return 0;
 	}
-	sent = ret - p->before;
+	sent = ret - p->earlier;
 	/* A call that was under way when tracing began: only its rest was seen to begin. */
 	if (sent > p->asked)
 		sent = p->asked;

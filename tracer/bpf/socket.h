@@ -3,16 +3,38 @@
 #ifndef TIERSCOPE_SOCKET_H
 #define TIERSCOPE_SOCKET_H
 
+/* Must be a power of two. */
+#define MAX_ARRIVALS 8
+
+struct arrival {
+	u64 ts; /* 0: none */
+	u32 seq;
+	u32 end_seq;
+	u32 rcv_nxt;
+	u8 late;
+	u8 pad[3];
+};
+
+/* See arrivals.h. */
+struct arrivals {
+	u32 head; /* next to be filled */
+	u32 tail; /* oldest that is full, if it is not the head */
+	struct arrival slots[MAX_ARRIVALS];
+};
+
 struct socket_state {
 	u64 cookie;
 	u64 start_ts;
 	u32 pid;
 	u32 recv_seq; /* next byte to be read */
+	u32 sent_seq; /* next byte to be handed to a device for the first time, … */
+	struct range overtaken; /* … but for these, which later ones have overtaken */
 	u8 role;      /* 0: a listener, or a connection still being made */
 	u8 protocol;
 	u8 judged;    /* sends that were asked for the protocol */
 	u8 open;      /* its SOCKET record was made */
 	u8 ended;     /* the end of its stream was read */
+	struct arrivals arrivals;
 };
 
 /* A child has a copy of its listener's state before it is accepted: BPF_F_CLONE. */
@@ -84,6 +106,7 @@ static __noinline void socket_open(const struct sock *sk, const struct tcp_sock 
 	};
 
 	copy_addresses(&r, &sk->__sk_common);
+	s->sent_seq = tp->snd_nxt;
 	s->open = 1;
 	EMIT(program, TS_KIND_SOCKET, &r);
 }

@@ -22,6 +22,7 @@ typedef __u32 __wsum;
 typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
+typedef __s32 s32;
 typedef __u64 u64;
 typedef __s64 s64;
 typedef unsigned long size_t;
@@ -38,9 +39,6 @@ typedef _Bool bool;
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
 #define TCP_FLAG_FIN 0x01
-#define PF_KTHREAD 0x200000
-#define TASK_INTERRUPTIBLE 1
-#define TASK_UNINTERRUPTIBLE 2
 
 #define BPF_ANY 0
 #define BPF_F_NO_PREALLOC 1
@@ -61,8 +59,10 @@ enum tcp_state {
 	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
 	TCP_SYN_RECV = 3,
+	TCP_TIME_WAIT = 6,
 	TCP_CLOSE = 7,
 	TCP_LISTEN = 10,
+	TCP_NEW_SYN_RECV = 12,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -121,6 +121,7 @@ struct sock {
 struct tcp_sock {
 	u32 copied_seq;
 	u32 rcv_nxt;
+	u32 snd_nxt;
 	u32 write_seq;
 	u64 bytes_sent;
 	u64 bytes_retrans;
@@ -135,8 +136,15 @@ struct socket {
 struct file;
 
 struct sk_buff {
+	struct sock *sk;
 	char cb[48];
+	unsigned int len;
+	__u16 transport_header;
+	unsigned char *head;
+	unsigned char *data;
 };
+
+struct net_device;
 
 struct tcp_skb_cb {
 	__u32 seq;
@@ -175,8 +183,6 @@ struct signal_struct {
 };
 
 struct task_struct {
-	unsigned int __state;
-	unsigned int flags;
 	int pid;
 	int tgid;
 	char comm[16];
@@ -188,17 +194,7 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
-#ifdef __TARGET_ARCH_arm64
-struct pt_regs {
-	__s32 syscallno;
-};
-#define SYSCALL_NUMBER(regs) ((u32)(regs)->syscallno)
-#else
-struct pt_regs {
-	unsigned long orig_ax;
-};
-#define SYSCALL_NUMBER(regs) ((u32)(regs)->orig_ax)
-#endif
+struct pt_regs;
 
 #pragma clang attribute pop
 

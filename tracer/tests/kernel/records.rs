@@ -16,20 +16,32 @@ pub struct Usdt {
     pub text: [String; 2],
 }
 
+/// Bytes that were handed to a device for the first time.
+#[derive(Debug)]
+pub struct Departure {
+    pub ts: u64,
+    pub seq: u32,
+    pub end_seq: u32,
+}
+
 /// All records of a run.
 #[derive(Default)]
 pub struct Records {
     pub sockets: Vec<ts_socket>,
     pub sends: Vec<Send>,
     pub recvs: Vec<ts_recv>,
+    /// In the order in which they came; those that a RECV told of too.
     pub arrivals: Vec<ts_arrive>,
+    /// How many of them were records of their own.
+    pub arrive_records: usize,
     pub retransmits: Vec<ts_retransmit>,
     pub closes: Vec<ts_close>,
     pub usdt: Vec<Usdt>,
     pub processes: Vec<ts_process>,
-    pub switches: Vec<ts_switch>,
     pub losses: Vec<ts_loss>,
     pub filtered: Vec<ts_filtered>,
+    pub transmits: Vec<ts_transmit>,
+    pub accepted: Vec<ts_accepted>,
 }
 
 /// Both ends of one connection, as the kernel saw them.
@@ -46,6 +58,7 @@ impl Records {
         for record in tracer.poll_counters().expect("counters") {
             records.add(&record);
         }
+        records.arrivals.sort_by_key(|arrival| arrival.arrive_ts);
         records
     }
 
@@ -60,17 +73,43 @@ impl Records {
         match u32::from(head.kind) {
             TS_KIND_SOCKET => self.sockets.push(fixed(record)),
             TS_KIND_SEND => self.sends.push(send(record)),
-            TS_KIND_RECV => self.recvs.push(fixed(record)),
-            TS_KIND_ARRIVE => self.arrivals.push(fixed(record)),
+            TS_KIND_RECV => self.recv(fixed(record)),
+            TS_KIND_ARRIVE => {
+                self.arrivals.push(fixed(record));
+                self.arrive_records += 1;
+            }
             TS_KIND_RETRANSMIT => self.retransmits.push(fixed(record)),
             TS_KIND_CLOSE => self.closes.push(fixed(record)),
             TS_KIND_USDT => self.usdt.push(usdt(record)),
             TS_KIND_PROCESS => self.processes.push(fixed(record)),
-            TS_KIND_SWITCH => self.switches.push(fixed(record)),
             TS_KIND_LOSS => self.losses.push(fixed(record)),
             TS_KIND_FILTERED => self.filtered.push(fixed(record)),
+            TS_KIND_TRANSMIT => self.transmits.push(fixed(record)),
+            TS_KIND_ACCEPTED => self.accepted.push(fixed(record)),
             kind => panic!("unknown kind {kind}"),
         }
+    }
+
+    fn recv(&mut self, recv: ts_recv) {
+        self.recvs.push(recv);
+        if recv.arrive_ts == 0 {
+            return;
+        }
+        assert!(recv.arrive_ts <= recv.head.ts, "it came before it was read");
+        let end = recv.seq.wrapping_add(recv.taken);
+        assert!(
+            before(recv.arrive_seq, end),
+            "it was read, at least in part"
+        );
+        self.arrivals.push(ts_arrive {
+            cookie: recv.cookie,
+            arrive_ts: recv.arrive_ts,
+            seq: recv.arrive_seq,
+            end_seq: recv.arrive_end_seq,
+            rcv_nxt: recv.arrive_seq,
+            late: recv.arrive_late,
+            ..Default::default()
+        });
     }
 
     /// How many events were left out for `reason`.
@@ -141,7 +180,50 @@ impl Records {
         );
         let sent = self.end_of_sends(from);
         assert_eq!(sent, self.end_of_reads(to), "all that was sent was read");
-        sent.wrapping_sub(from.send_seq)
+        let bytes = sent.wrapping_sub(from.send_seq);
+        self.check_departures(from, to, bytes);
+        bytes
+    }
+
+    /// When which bytes of one socket left for the first time, in that order.
+    pub fn departures(&self, cookie: u64) -> Vec<Departure> {
+        let inline = self.sends_of(cookie).into_iter().map(|send| Departure {
+            ts: send.fixed.transmit_ts,
+            seq: send.fixed.seq,
+            end_seq: send.fixed.transmit_seq,
+        });
+        let later = self.transmits.iter().filter(|t| t.cookie == cookie);
+        let later = later.map(|t| Departure {
+            ts: t.head.ts,
+            seq: t.seq,
+            end_seq: t.end_seq,
+        });
+        let mut all: Vec<_> = inline.filter(|d| d.ts > 0).chain(later).collect();
+        all.sort_by_key(|departure| departure.ts);
+        all
+    }
+
+    /// Checks that each of `bytes` bytes left `from` once, and none came to `to` before.
+    fn check_departures(&self, from: &ts_socket, to: &ts_socket, bytes: u32) {
+        let departures = self.departures(from.cookie);
+        let left = contiguous(
+            from.send_seq,
+            departures
+                .iter()
+                .map(|d| (d.seq, d.end_seq.wrapping_sub(d.seq))),
+        );
+        assert_eq!(left.wrapping_sub(from.send_seq), bytes, "all left");
+        for departure in departures {
+            let last = departure.end_seq.wrapping_sub(1);
+            let came = self
+                .arrivals
+                .iter()
+                .find(|a| a.cookie == to.cookie && !before(last, a.seq) && before(last, a.end_seq));
+            assert!(
+                came.is_none_or(|a| departure.ts <= a.arrive_ts),
+                "{departure:?}"
+            );
+        }
     }
 
     /// One past the last byte sent; checks that the sends follow each other.
@@ -164,11 +246,8 @@ impl Records {
         let mut next = to.recv_seq;
         for arrival in self.arrivals.iter().filter(|a| a.cookie == to.cookie) {
             let (seq, end) = (arrival.seq, arrival.end_seq);
-            assert!(
-                (seq.wrapping_sub(next) as i32) <= 0,
-                "a hole before {seq}, expected {next}"
-            );
-            if (end.wrapping_sub(next) as i32) > 0 {
+            assert!(!before(next, seq), "a hole before {seq}, expected {next}");
+            if before(next, end) {
                 next = end;
             }
         }
@@ -210,6 +289,11 @@ impl Records {
     pub fn check_no_loss(&self) {
         assert!(self.losses.is_empty(), "{:?}", self.losses);
     }
+}
+
+/// Whether `a` stands before `b` in a stream, whose numbers wrap.
+pub fn before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
 }
 
 /// The end of ranges that must follow each other from `start`.

@@ -24,6 +24,7 @@
 #include "retransmit.bpf.c"
 #include "usdt.bpf.c"
 #include "process.bpf.c"
+#include "sched.bpf.c"
 #include "walk.bpf.c"
 #include "trampoline.bpf.c"
 

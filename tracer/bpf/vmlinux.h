@@ -39,6 +39,9 @@ typedef _Bool bool;
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
 #define TCP_FLAG_FIN 0x01
+#define PF_KTHREAD 0x200000
+#define TASK_INTERRUPTIBLE 1
+#define TASK_UNINTERRUPTIBLE 2
 
 #define BPF_ANY 0
 #define BPF_F_NO_PREALLOC 1
@@ -183,6 +186,8 @@ struct signal_struct {
 };
 
 struct task_struct {
+	unsigned int __state;
+	unsigned int flags;
 	int pid;
 	int tgid;
 	char comm[16];
@@ -194,7 +199,17 @@ struct bpf_iter__task_file {
 	struct file *file;
 };
 
-struct pt_regs;
+#ifdef __TARGET_ARCH_arm64
+struct pt_regs {
+	__s32 syscallno;
+};
+#define SYSCALL_NUMBER(regs) ((u32)(regs)->syscallno)
+#else
+struct pt_regs {
+	unsigned long orig_ax;
+};
+#define SYSCALL_NUMBER(regs) ((u32)(regs)->orig_ax)
+#endif
 
 #pragma clang attribute pop
 

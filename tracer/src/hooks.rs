@@ -1,27 +1,16 @@
 //! Which hooks carry which events, and taking the first form of each that this kernel allows.
 
-use aya::programs::{BtfTracePoint, ProgramError};
+mod place;
+
 use aya::{Btf, Ebpf};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use place::program_mut;
+use place::tp;
+pub use place::{Attach, Place};
+
 use crate::TracerError;
 use crate::kernel;
-
-/// Where a program is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attach {
-    /// A tracepoint, its arguments typed by BTF.
-    TpBtf(&'static str),
-}
-
-/// One program and its place.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// The program's name in the object.
-    pub program: &'static str,
-    /// Where it goes.
-    pub attach: Attach,
-}
 
 /// One event and the forms in which a kernel may offer it, the cheapest first.
 /// All places of a form are taken, or none.
@@ -31,6 +20,8 @@ pub struct Hook {
     pub event: &'static str,
     /// Its forms, in order of preference.
     pub forms: &'static [&'static [Place]],
+    /// What a trace lacks where no form is taken; `None`: tracing cannot do without.
+    pub without: Option<&'static str>,
 }
 
 /// What became of one program.
@@ -40,19 +31,12 @@ pub struct HookReport {
     pub event: String,
     /// The program's name in the object.
     pub program: String,
-    /// `tp_btf`, `iter` or `usdt`.
+    /// `tp_btf`, `fentry`, `fexit`, `tracepoint` or `usdt`.
     pub kind: String,
     /// Whether it is in place.
     pub attached: bool,
     /// Where it is, or why it is not.
     pub detail: String,
-}
-
-const fn tp(program: &'static str, tracepoint: &'static str) -> Place {
-    Place {
-        program,
-        attach: Attach::TpBtf(tracepoint),
-    }
 }
 
 /// Every hook of the kernel's that tracing needs. Processes come first: what is forked once they are in
@@ -64,6 +48,7 @@ pub const HOOKS: &[Hook] = &[
             tp("process_fork", "sched_process_fork"),
             tp("process_exit", "sched_process_exit"),
         ]],
+        without: None,
     },
     Hook {
         event: "connection state",
@@ -71,6 +56,7 @@ pub const HOOKS: &[Hook] = &[
             tp("socket_state", "inet_sock_set_state"),
             tp("socket_close", "tcp_destroy_sock"),
         ]],
+        without: None,
     },
     Hook {
         event: "bytes sent",
@@ -79,73 +65,65 @@ pub const HOOKS: &[Hook] = &[
             tp("send_end", "sock_send_length"),
             tp("send_start", "tcp_sendmsg_locked"),
         ]],
+        without: None,
+    },
+    Hook {
+        event: "scheduler",
+        forms: &[&[
+            tp("sched_wakeup", "sched_wakeup"),
+            tp("sched_wakeup_new", "sched_wakeup_new"),
+            tp("sched_switch", "sched_switch"),
+        ]],
+        without: Some("threads: not measured"),
     },
     Hook {
         event: "bytes read",
         forms: &[&[tp("recv", "sock_recv_length")]],
+        without: None,
     },
     Hook {
         event: "packet leaves",
         forms: &[&[tp("transmit", "net_dev_start_xmit")]],
+        without: Some("send and wire: not measured apart"),
     },
     Hook {
         event: "segment arrives",
         forms: &[&[tp("arrive", "tcp_probe")]],
+        without: Some("receive queue: not measured"),
     },
     Hook {
         event: "retransmit",
         forms: &[&[tp("retransmit", "tcp_retransmit_skb")]],
+        without: Some("retransmits: not measured"),
     },
 ];
 
-impl Place {
-    /// Its kind and its target, as reports show them.
-    pub fn describe(&self) -> (&'static str, &'static str) {
-        match self.attach {
-            Attach::TpBtf(tracepoint) => ("tp_btf", tracepoint),
-        }
-    }
-
-    fn load(&self, bpf: &mut Ebpf, btf: &Btf) -> Result<(), ProgramError> {
-        match self.attach {
-            Attach::TpBtf(tracepoint) => self.as_tp_btf(bpf)?.load(tracepoint, btf),
-        }
-    }
-
-    fn unload(&self, bpf: &mut Ebpf) -> Result<(), ProgramError> {
-        match self.attach {
-            Attach::TpBtf(_) => self.as_tp_btf(bpf)?.unload(),
-        }
-    }
-
-    fn attach(&self, bpf: &mut Ebpf) -> Result<(), ProgramError> {
-        match self.attach {
-            Attach::TpBtf(_) => self.as_tp_btf(bpf)?.attach().map(drop),
-        }
-    }
-
-    fn as_tp_btf<'a>(&self, bpf: &'a mut Ebpf) -> Result<&'a mut BtfTracePoint, ProgramError> {
-        program_mut(bpf, self.program)?.try_into()
-    }
-
-    fn report(&self, event: &str) -> HookReport {
-        let (kind, target) = self.describe();
+impl HookReport {
+    fn attached(hook: &Hook, place: &Place) -> HookReport {
+        let (kind, target) = place.describe();
         HookReport {
-            event: event.into(),
-            program: self.program.into(),
+            event: hook.event.into(),
+            program: place.program.into(),
             kind: kind.into(),
             attached: true,
             detail: target.into(),
         }
     }
-}
 
-/// The program `name` of the embedded object.
-pub(crate) fn program_mut<'a>(
-    bpf: &'a mut Ebpf,
-    name: &str,
-) -> Result<&'a mut aya::programs::Program, ProgramError> {
-    bpf.program_mut(name).ok_or(ProgramError::NotLoaded)
+    /// Of a hook without which a trace lacks `what`.
+    fn missing(hook: &Hook, what: &str, reason: &str) -> HookReport {
+        let first = hook.forms.first().and_then(|form| form.first());
+        HookReport {
+            event: hook.event.into(),
+            program: first.map(|place| place.program).unwrap_or_default().into(),
+            kind: first
+                .map(|place| place.describe().0)
+                .unwrap_or_default()
+                .into(),
+            attached: false,
+            detail: format!("{what} ({reason})"),
+        }
+    }
 }
 
 /// Loads every program of `form`; unloads those that went in when one is refused.
@@ -172,15 +150,22 @@ fn attach_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> Result<Vec<HookReport>
     let mut refusals = Vec::new();
     for form in hook.forms {
         match load_form(bpf, btf, form).and_then(|()| attach_form(bpf, form)) {
-            Ok(()) => return Ok(form.iter().map(|place| place.report(hook.event)).collect()),
+            Ok(()) => {
+                let report = |place| HookReport::attached(hook, place);
+                return Ok(form.iter().map(report).collect());
+            }
             Err(refusal) => refusals.push(refusal),
         }
     }
-    Err(TracerError::Hook {
-        event: hook.event,
-        release: kernel::release(),
-        reason: refusals.join("; "),
-    })
+    let reason = refusals.join("; ");
+    match hook.without {
+        Some(what) => Ok(vec![HookReport::missing(hook, what, &reason)]),
+        None => Err(TracerError::Hook {
+            event: hook.event,
+            release: kernel::release(),
+            reason,
+        }),
+    }
 }
 
 fn attach_form(bpf: &mut Ebpf, form: &[Place]) -> Result<(), String> {
@@ -193,14 +178,19 @@ fn attach_form(bpf: &mut Ebpf, form: &[Place]) -> Result<(), String> {
     Ok(())
 }
 
-/// Puts every hook in place, each in the first form that this kernel allows.
+/// Puts `hooks` in place, each in the first form that this kernel allows. One that tracing can do without
+/// and that has no form left is reported as not attached.
 ///
 /// # Errors
 ///
-/// [`TracerError::Hook`] when a hook has no form left.
-pub(crate) fn attach_all(bpf: &mut Ebpf, btf: &Btf) -> Result<Vec<HookReport>, TracerError> {
+/// [`TracerError::Hook`] when a hook that tracing needs has no form left.
+pub(crate) fn attach_all(
+    bpf: &mut Ebpf,
+    btf: &Btf,
+    hooks: impl IntoIterator<Item = &'static Hook>,
+) -> Result<Vec<HookReport>, TracerError> {
     let mut reports = Vec::new();
-    for hook in HOOKS {
+    for hook in hooks {
         reports.extend(attach_hook(bpf, btf, hook)?);
     }
     Ok(reports)
@@ -238,6 +228,7 @@ mod tests {
         let hook = Hook {
             event: "bytes",
             forms: &[MISSING, PRESENT],
+            without: None,
         };
         let reports = attach_hook(&mut bpf, &btf, &hook).expect("the second form");
         let places: Vec<_> = reports
@@ -255,12 +246,30 @@ mod tests {
         let hook = Hook {
             event: "bytes",
             forms: &[MISSING],
+            without: None,
         };
         let error = attach_hook(&mut bpf, &btf, &hook)
             .expect_err("nothing to attach to")
             .to_string();
-        for part in ["`bytes`", "no_such_tracepoint", "6.16"] {
+        for part in ["`bytes`", "no_such_tracepoint", "6.1"] {
             assert!(error.contains(part), "{error}");
+        }
+    }
+    #[test]
+    fn what_can_be_done_without_is_reported_as_missing() {
+        let Some((mut bpf, btf)) = object() else {
+            return;
+        };
+        let hook = Hook {
+            event: "bytes",
+            forms: &[MISSING],
+            without: Some("bytes: not measured"),
+        };
+        let reports = attach_hook(&mut bpf, &btf, &hook).expect("no error");
+        assert_eq!(reports.len(), 1);
+        assert!(!reports[0].attached);
+        for part in ["bytes: not measured", "no_such_tracepoint"] {
+            assert!(reports[0].detail.contains(part), "{reports:?}");
         }
     }
 }

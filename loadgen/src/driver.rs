@@ -19,13 +19,17 @@ use crate::{
     poller::{Poller, TIMER},
     record::{ErrorKind, Record},
     schedule::Schedule,
+    socket_info::SocketInfo,
 };
 
 /// The token of the signals; a link's is its index.
 const INTERRUPT: u64 = TIMER - 1;
 
+/// Connections that are told of at most; a server that closes after each answer makes many.
+const SOCKETS: usize = 65_535;
+
 /// What the loop counts beside the records.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Counts {
     /// Connections opened again.
     pub reconnects: u64,
@@ -33,6 +37,8 @@ pub struct Counts {
     pub connect_failures: u64,
     /// Whether a signal ended the run early.
     pub interrupted: bool,
+    /// What the kernel told of each connection when it was given up.
+    pub sockets: Vec<SocketInfo>,
 }
 
 /// The loop's state.
@@ -96,6 +102,7 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+        (0..self.links.len()).for_each(|index| self.note_socket(index));
         // A collector that is gone has its own error.
         _ = self.outbox.flush(clock::now());
         Ok(self.counts)
@@ -243,7 +250,15 @@ impl<'a> Driver<'a> {
 
     fn reopen(&mut self, index: usize, now: u64) {
         self.idle.retain(|idle| *idle != index);
+        self.note_socket(index);
         self.links[index].drop_connection(now);
+    }
+
+    fn note_socket(&mut self, index: usize) {
+        if self.counts.sockets.len() < SOCKETS {
+            let info = self.links[index].info();
+            self.counts.sockets.extend(info);
+        }
     }
 
     fn connect(&mut self, index: usize, now: u64) {

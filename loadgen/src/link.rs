@@ -17,6 +17,7 @@ use crate::{
     clock::SECOND,
     record::{ErrorKind, Record},
     request::Request,
+    socket_info::{SocketInfo, rtt},
 };
 
 /// Wait before the second try to connect; it doubles up to [`BACKOFF_LIMIT`].
@@ -75,6 +76,8 @@ pub enum State {
         stream: TcpStream,
         port: u16,
         flight: Option<Box<Flight>>,
+        /// The kernel's round trip of SYN and answer, µs; the only sample it had then.
+        handshake_us: Option<u32>,
     },
 }
 
@@ -93,6 +96,19 @@ impl Link {
         stream.set_nonblocking(true)?;
         let state = opened(stream)?;
         Ok(Self { state, backoff: 0 })
+    }
+
+    /// What the kernel tells of an open connection.
+    pub fn info(&self) -> Option<SocketInfo> {
+        match &self.state {
+            State::Open {
+                stream,
+                port,
+                handshake_us,
+                ..
+            } => SocketInfo::of(stream, *port, *handshake_us),
+            _ => None,
+        }
     }
 
     /// Gives up what there is; the next try comes at once after a good answer, later otherwise.
@@ -149,10 +165,12 @@ impl Link {
 fn opened(stream: TcpStream) -> io::Result<State> {
     stream.set_nodelay(true)?;
     let port = stream.local_addr()?.port();
+    let handshake_us = rtt(&stream);
     Ok(State::Open {
         stream,
         port,
         flight: None,
+        handshake_us,
     })
 }
 

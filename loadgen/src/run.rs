@@ -121,6 +121,7 @@ fn summarize(
             .iter()
             .map(|tally| tally.summary())
             .collect(),
+        sockets: counts.sockets,
     }
 }
 

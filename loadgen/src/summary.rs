@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::socket_info::SocketInfo;
+
 /// Quantiles of a latency in ns, 3 significant digits; all 0 when nothing was measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Quantiles {
@@ -78,4 +80,6 @@ pub struct Summary {
     pub total: EndpointSummary,
     /// Each endpoint, in the mix's order.
     pub endpoints: Vec<EndpointSummary>,
+    /// What the kernel told of each connection at its end.
+    pub sockets: Vec<SocketInfo>,
 }

@@ -40,6 +40,7 @@ pub struct Records {
     pub processes: Vec<ts_process>,
     pub losses: Vec<ts_loss>,
     pub filtered: Vec<ts_filtered>,
+    pub switches: Vec<ts_switch>,
     pub transmits: Vec<ts_transmit>,
     pub accepted: Vec<ts_accepted>,
 }
@@ -84,6 +85,7 @@ impl Records {
             TS_KIND_PROCESS => self.processes.push(fixed(record)),
             TS_KIND_LOSS => self.losses.push(fixed(record)),
             TS_KIND_FILTERED => self.filtered.push(fixed(record)),
+            TS_KIND_SWITCH => self.switches.push(fixed(record)),
             TS_KIND_TRANSMIT => self.transmits.push(fixed(record)),
             TS_KIND_ACCEPTED => self.accepted.push(fixed(record)),
             kind => panic!("unknown kind {kind}"),

@@ -47,3 +47,18 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		process_emit(task, 0, service, TS_PROCESS_EXIT);
 	return 0;
 }
+
+/* Another program runs in the process: nothing is known of its memory. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task)
+{
+	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	u32 tgid = task->tgid;
+	struct ts_traced *found = bpf_map_lookup_elem(&traced, &tgid);
+
+	if (found)
+		found->wait_event = 0;
+	if (thread)
+		thread->wait_event = 0;
+	return 0;
+}

@@ -23,8 +23,8 @@
 #include "arrive.bpf.c"
 #include "retransmit.bpf.c"
 #include "usdt.bpf.c"
-#include "process.bpf.c"
 #include "sched.bpf.c"
+#include "process.bpf.c"
 #include "walk.bpf.c"
 #include "trampoline.bpf.c"
 

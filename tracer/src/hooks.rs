@@ -46,6 +46,7 @@ pub const HOOKS: &[Hook] = &[
         event: "processes",
         forms: &[&[
             tp("process_fork", "sched_process_fork"),
+            tp("process_exec", "sched_process_exec"),
             tp("process_exit", "sched_process_exit"),
         ]],
         without: None,

@@ -16,6 +16,7 @@ pub mod recording;
 mod scrub;
 mod tracer;
 pub mod usdt;
+mod wait_event;
 pub mod wire_record;
 
 pub use counters::ProgramCounts;

@@ -19,6 +19,7 @@ const PROGRAMS: &[(&str, u32)] = &[
     ("retransmit", TS_PROGRAM_RETRANSMIT),
     ("socket_close", TS_PROGRAM_CLOSE),
     ("process_fork", TS_PROGRAM_PROCESS),
+    ("process_exec", TS_PROGRAM_PROCESS),
     ("process_exit", TS_PROGRAM_PROCESS),
     ("sched_switch", TS_PROGRAM_SWITCH),
     ("sched_wakeup", TS_PROGRAM_WAKEUP),

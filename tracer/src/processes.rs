@@ -8,10 +8,10 @@ use aya::Ebpf;
 use aya::maps::{HashMap as BpfHashMap, MapData, MapError};
 use zerocopy::IntoBytes;
 
-use crate::TracerError;
 use crate::clock;
 use crate::counters::{head, map_error, take_map};
 use crate::wire_record::{TS_KIND_PROCESS, TS_PROCESS_FOUND, ts_process, ts_traced};
+use crate::{TracerError, wait_event};
 
 /// BPF_NOEXIST: the fork hook may have been faster.
 const NO_EXIST: u64 = 1;
@@ -64,7 +64,8 @@ impl Processes {
     fn insert(&mut self, service: u32, pid: u32) -> Result<Option<Vec<u8>>, TracerError> {
         let traced: RawTraced = zerocopy::transmute!(ts_traced {
             service,
-            ..ts_traced::default()
+            pad: 0,
+            wait_event: wait_event::address(pid).unwrap_or_default(),
         });
         match self.traced.insert(pid, traced, NO_EXIST) {
             Ok(()) => {}

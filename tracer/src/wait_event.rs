@@ -1,0 +1,79 @@
+//! Where a running PostgreSQL keeps its wait event.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use object::elf;
+use object::read::elf::{ElfFile64, ProgramHeader};
+use object::{Endianness, Object, ObjectSymbol, ReadCache, ReadRef};
+
+/// A pointer to it, which the server exports.
+const SYMBOL: &str = "my_wait_event_info";
+
+/// The address of the pointer to the wait event in `pid`'s memory; `None` for any other program.
+pub(crate) fn address(pid: u32) -> Option<u64> {
+    let exe = format!("/proc/{pid}/exe");
+    let file = ReadCache::new(File::open(&exe).ok()?);
+    let elf = ElfFile64::<Endianness, _>::parse(&file).ok()?;
+    let mut symbols = elf.dynamic_symbols();
+    let symbol = symbols.find(|symbol| symbol.is_definition() && symbol.name() == Ok(SYMBOL))?;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let inode = fs::metadata(Path::new(&exe)).ok()?.ino();
+    symbol.address().checked_add(load_bias(&elf, &maps, inode)?)
+}
+
+/// How far the file with this inode was moved from the addresses in it, from `/proc/PID/maps`.
+fn load_bias<'data, R: ReadRef<'data>>(
+    elf: &ElfFile64<'data, Endianness, R>,
+    maps: &str,
+    inode: u64,
+) -> Option<u64> {
+    let mapped = maps.lines().find_map(|line| mapping(line, inode))?;
+    let endian = elf.endian();
+    let segments = elf.elf_program_headers().iter();
+    let mut loaded = segments.filter(|segment| segment.p_type(endian) == elf::PT_LOAD);
+    let holds = |segment: &&elf::ProgramHeader64<Endianness>| {
+        segment.p_offset(endian) & !0xfff == mapped.offset
+    };
+    let segment = loaded.find(holds)?;
+    Some(mapped.start.wrapping_sub(segment.p_vaddr(endian) & !0xfff))
+}
+
+/// One line of `/proc/PID/maps`.
+struct Mapping {
+    start: u64,
+    offset: u64,
+}
+
+/// `start-end perms offset device inode path`, if it is of the file with this inode.
+fn mapping(line: &str, inode: u64) -> Option<Mapping> {
+    let mut fields = line.split_whitespace();
+    let (start, _) = fields.next()?.split_once('-')?;
+    let offset = fields.nth(1)?;
+    let of: u64 = fields.nth(1)?.parse().ok()?;
+    (of == inode).then_some(Mapping {
+        start: u64::from_str_radix(start, 16).ok()?,
+        offset: u64::from_str_radix(offset, 16).ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_maps_is_read() {
+        let line = "55d0c0a00000-55d0c0b00000 r--p 00002000 fe:01 4711       /usr/bin/x y";
+        let mapped = mapping(line, 4711).expect("of this file");
+        assert_eq!((mapped.start, mapped.offset), (0x55d0_c0a0_0000, 0x2000));
+        assert!(mapping(line, 4712).is_none());
+        assert!(mapping("7ffd-7ffe rw-p 0 00:00 0", 4711).is_none());
+        assert!(mapping("", 0).is_none());
+    }
+
+    #[test]
+    fn a_program_without_it_has_none() {
+        assert_eq!(address(std::process::id()), None);
+    }
+}

@@ -47,8 +47,7 @@ static __always_inline void recv_emit(struct socket_state *s, u32 taken)
 	EMIT(TS_PROGRAM_RECV, TS_KIND_RECV, &r);
 }
 
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(recv, struct sock *sk, int ret, int flags)
+static __always_inline void recv_ends(struct sock *sk, int ret, int flags)
 {
 	struct socket_state *s = socket_find(sk);
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -57,20 +56,26 @@ int BPF_PROG(recv, struct sock *sk, int ret, int flags)
 	if (!s && ret > 0 && !took_nothing)
 		s = recv_take_up(sk, tp, ret);
 	if (!s || !tp)
-		return 0;
+		return;
 	if (ret < 0) {
 		count_filtered(TS_FILTER_RECV_ERROR);
-		return 0;
+		return;
 	}
 	/* Without RCV_SHUTDOWN a 0 is the answer to an empty buffer, not the end. */
 	if (ret == 0)
 		took_nothing |= s->ended || !(sk->sk_shutdown & RCV_SHUTDOWN);
 	if (took_nothing) {
 		count_filtered(TS_FILTER_PEEK);
-		return 0;
+		return;
 	}
 	s->ended = ret == 0;
 	recv_resync(s, read_position(sk, tp) - ret);
 	recv_emit(s, ret);
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(recv, struct sock *sk, int ret, int flags)
+{
+	recv_ends(sk, ret, flags);
 	return 0;
 }

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /* A segment is sent again. */
 
-SEC("tp_btf/tcp_retransmit_skb")
-int BPF_PROG(retransmit, const struct sock *sk, const struct sk_buff *skb, int err)
+static __always_inline void sent_again(const struct sock *sk, const struct sk_buff *skb, int err)
 {
 	struct socket_state *s = socket_find(sk);
 	struct range range;
 
 	if (!s)
-		return 0;
+		return;
 	if (err) {
 		count_filtered(TS_FILTER_RETRANSMIT_FAILED);
-		return 0;
+		return;
 	}
 	range = segment_range(skb);
 	/* A SYN, while the connection is still being made, carries none either. */
 	if (!s->open || range.seq == range.end_seq) {
 		count_filtered(TS_FILTER_PURE_ACK);
-		return 0;
+		return;
 	}
 	struct ts_retransmit r = {
 		.cookie = s->cookie,
@@ -25,5 +24,19 @@ int BPF_PROG(retransmit, const struct sock *sk, const struct sk_buff *skb, int e
 		.end_seq = range.end_seq,
 	};
 	EMIT(TS_PROGRAM_RETRANSMIT, TS_KIND_RETRANSMIT, &r);
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(retransmit, const struct sock *sk, const struct sk_buff *skb, int err)
+{
+	sent_again(sk, skb, err);
+	return 0;
+}
+
+/* Before the error came along: the event was only for what was sent. */
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(retransmit_sent, const struct sock *sk, const struct sk_buff *skb)
+{
+	sent_again(sk, skb, 0);
 	return 0;
 }

@@ -9,6 +9,7 @@ struct pending {
 	u64 cookie; /* 0: no send under way */
 	u64 asked;  /* bytes, of this record */
 	u64 earlier; /* bytes of the call in earlier records */
+	u32 waits_at; /* trampolines: where the socket wrote next when the call began to wait */
 	u64 first_left_ts; /* when the first of its bytes left for the device; 0: none has */
 	struct ts_send record;
 	u8 head[2 * TS_HEAD_MAX_PG + 8];
@@ -72,18 +73,20 @@ static __always_inline void capture(struct socket_state *s, struct pending *p, c
 		return;
 	}
 	p->record.head_len = capture_head(s, p, &src);
+	p->record.protocol = s->protocol;
 	if (src.count > p->record.head_len)
 		p->record.tail_len = capture_tail(p, &src);
 }
 
+/* A record of up to `asked` bytes, from where the socket writes next. */
 static __always_inline void send_begin(struct socket_state *s, struct pending *p,
-				       const struct tcp_sock *tp, const struct msghdr *msg)
+				       const struct tcp_sock *tp, u64 asked)
 {
 	u64 id = bpf_get_current_pid_tgid();
 
 	__builtin_memset(&p->record, 0, sizeof(p->record));
 	p->cookie = s->cookie;
-	p->asked = msg->msg_iter.count;
+	p->asked = asked;
 	p->first_left_ts = 0;
 	p->record.cookie = s->cookie;
 	p->record.start_ts = bpf_ktime_get_ns();
@@ -91,7 +94,6 @@ static __always_inline void send_begin(struct socket_state *s, struct pending *p
 	p->record.tid = id;
 	p->record.seq = tp->write_seq;
 	p->record.transmit_seq = tp->write_seq;
-	capture(s, p, msg);
 	p->record.protocol = s->protocol;
 }
 
@@ -127,51 +129,73 @@ static __always_inline struct pending *send_pending(u64 flags)
 	return bpf_task_storage_get(&sends, bpf_get_current_task_btf(), NULL, flags);
 }
 
-/* A later loop of the same call, and its bytes still follow each other? Else
- * another thread wrote while this one waited for room: what was taken so far
+/* Another thread wrote while this one waited for room: what was taken so far
  * becomes a record, the rest is a range of its own. */
+static __always_inline void send_split(struct pending *p, u32 done)
+{
+	count_filtered(TS_FILTER_SEND_OVERLAP);
+	if (done)
+		send_finish(p, TS_PROGRAM_SEND_START, done);
+	p->earlier += done;
+}
+
+/* A later loop of the same call, and its bytes still follow each other? */
 static __always_inline bool send_goes_on(struct pending *p, const struct tcp_sock *tp, const struct msghdr *msg)
 {
 	u32 done = p->asked - msg->msg_iter.count;
 
 	if (tp->write_seq == p->record.seq + done)
 		return true;
-	count_filtered(TS_FILTER_SEND_OVERLAP);
-	if (done)
-		send_finish(p, TS_PROGRAM_SEND_START, done);
-	p->earlier += done;
+	send_split(p, done);
 	return false;
 }
 
-SEC("tp_btf/tcp_sendmsg_locked")
-int BPF_PROG(send_start, const struct sock *sk, const struct msghdr *msg)
+/* The socket of a send, if it is to be recorded; one that a traced process writes to is taken up. */
+static __always_inline struct socket_state *send_socket(const struct sock *sk, const struct tcp_sock *tp)
 {
 	struct socket_state *s = socket_find(sk);
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
-	struct pending *p;
 
-	if (!tp || (!s && !current_traced()))
-		return 0;
-	if (!s)
-		s = socket_take_up(sk, tp, TS_PROGRAM_SEND_START, bpf_get_current_pid_tgid() >> 32,
-				   read_position(sk, tp));
-	if (!s)
-		return 0;
-	p = send_pending(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (s || !current_traced())
+		return s;
+	return socket_take_up(sk, tp, TS_PROGRAM_SEND_START, bpf_get_current_pid_tgid() >> 32,
+			      read_position(sk, tp));
+}
+
+/* Where the calling thread's send waits for its end; `asked` bytes are to come. */
+static __always_inline struct pending *send_slot(const struct socket_state *s, u64 asked)
+{
+	struct pending *p = send_pending(BPF_LOCAL_STORAGE_GET_F_CREATE);
+
 	if (!p) {
 		lose(TS_PROGRAM_SEND_START);
-		return 0;
+		return NULL;
 	}
 	/* A send of which the end was missed. */
-	if (p->cookie && (p->cookie != s->cookie || msg->msg_iter.count > p->asked)) {
+	if (p->cookie && (p->cookie != s->cookie || asked > p->asked)) {
 		lose(TS_PROGRAM_SEND_END);
 		p->cookie = 0;
 	}
 	if (!p->cookie)
 		p->earlier = 0;
-	else if (send_goes_on(p, tp, msg))
-		return 0;
-	send_begin(s, p, tp, msg);
+	return p;
+}
+
+static __always_inline void send_starts(const struct sock *sk, const struct msghdr *msg)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+	struct socket_state *s = tp ? send_socket(sk, tp) : NULL;
+	struct pending *p = s ? send_slot(s, msg->msg_iter.count) : NULL;
+
+	if (!p || (p->cookie && send_goes_on(p, tp, msg)))
+		return;
+	send_begin(s, p, tp, msg->msg_iter.count);
+	capture(s, p, msg);
+}
+
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(send_start, const struct sock *sk, const struct msghdr *msg)
+{
+	send_starts(sk, msg);
 	return 0;
 }
 
@@ -188,20 +212,19 @@ static __always_inline void count_not_sent(struct sock *sk, int ret)
 	}
 }
 
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(send_end, struct sock *sk, int ret)
+static __always_inline void send_ends(struct sock *sk, int ret)
 {
 	struct pending *p = send_pending(0);
 	u64 sent;
 
 	if (!p || !p->cookie) {
 		count_not_sent(sk, ret);
-		return 0;
+		return;
 	}
 	p->cookie = 0;
 	if (ret <= 0) {
 		count_filtered(TS_FILTER_SEND_ERROR);
-		return 0;
+		return;
 	}
 	sent = ret - p->earlier;
 	/* A call that was under way when tracing began: only its rest was seen to begin. */
@@ -209,5 +232,11 @@ int BPF_PROG(send_end, struct sock *sk, int ret)
 		sent = p->asked;
 	if (sent)
 		send_finish(p, TS_PROGRAM_SEND_END, sent);
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(send_end, struct sock *sk, int ret)
+{
+	send_ends(sk, ret);
 	return 0;
 }

@@ -1,9 +1,84 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
-/* Does nothing: the host check attaches it for a moment, to learn whether this
- * kernel allows trampolines. */
+/* The same events at the kernel's functions, where it allows trampolines and lacks the tracepoint. */
 
+/* Does nothing: the host check attaches it for a moment, to learn whether this kernel allows them. */
 SEC("fentry")
 int trampoline(void *ctx)
 {
+	return 0;
+}
+
+SEC("fentry/tcp_sendmsg_locked")
+int BPF_PROG(send_entry, struct sock *sk, struct msghdr *msg, size_t size)
+{
+	send_starts(sk, msg);
+	return 0;
+}
+
+SEC("fexit/tcp_sendmsg_locked")
+int BPF_PROG(send_exit, struct sock *sk, struct msghdr *msg, size_t size, int ret)
+{
+	send_ends(sk, ret);
+	return 0;
+}
+
+struct page;
+
+/* Up to 6.4 sendfile and splice hand over page by page; the bytes have no address. */
+SEC("fentry/do_tcp_sendpages")
+int BPF_PROG(page_entry, struct sock *sk, struct page *page, int offset, size_t size)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct socket_state *s = tp ? send_socket(sk, tp) : NULL;
+	struct pending *p = s ? send_slot(s, size) : NULL;
+
+	if (!p)
+		return 0;
+	send_begin(s, p, tp, size);
+	count_filtered(TS_FILTER_UNREADABLE);
+	return 0;
+}
+
+SEC("fexit/do_tcp_sendpages")
+int BPF_PROG(page_exit, struct sock *sk, struct page *page, int offset, size_t size, int flags, int ret)
+{
+	send_ends(sk, ret);
+	return 0;
+}
+
+/* A send waits for room, and lets go of the socket meanwhile. */
+SEC("fentry/sk_stream_wait_memory")
+int BPF_PROG(room_entry, struct sock *sk)
+{
+	struct pending *p = send_pending(0);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (p && tp)
+		p->waits_at = tp->write_seq;
+	return 0;
+}
+
+SEC("fexit/sk_stream_wait_memory")
+int BPF_PROG(room_exit, struct sock *sk)
+{
+	struct socket_state *s = socket_find(sk);
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct pending *p = send_pending(0);
+	u32 done;
+
+	if (!p || !p->cookie || !s || !tp || tp->write_seq == p->waits_at)
+		return 0;
+	done = p->waits_at - p->record.seq;
+	send_split(p, done);
+	/* Its bytes are not at hand here: the rest goes without. */
+	send_begin(s, p, tp, p->asked - done);
+	return 0;
+}
+
+/* Linux 5.19 and later; the last argument is where an address goes. */
+SEC("fexit/tcp_recvmsg")
+int BPF_PROG(recv_exit, struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len, int ret)
+{
+	recv_ends(sk, ret, flags);
 	return 0;
 }

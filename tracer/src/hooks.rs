@@ -6,8 +6,8 @@ use aya::{Btf, Ebpf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use place::program_mut;
-use place::tp;
 pub use place::{Attach, Place};
+use place::{fentry, fexit, tp};
 
 use crate::TracerError;
 use crate::kernel;
@@ -62,10 +62,27 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         event: "bytes sent",
         // The result first: a send seen to begin is then always seen to end.
-        forms: &[&[
-            tp("send_end", "sock_send_length"),
-            tp("send_start", "tcp_sendmsg_locked"),
-        ]],
+        forms: &[
+            &[
+                tp("send_end", "sock_send_length"),
+                tp("send_start", "tcp_sendmsg_locked"),
+            ],
+            // Up to 6.4: sendfile and splice have a way of their own.
+            &[
+                fexit("send_exit", "tcp_sendmsg_locked"),
+                fexit("page_exit", "do_tcp_sendpages"),
+                fexit("room_exit", "sk_stream_wait_memory"),
+                fentry("room_entry", "sk_stream_wait_memory"),
+                fentry("page_entry", "do_tcp_sendpages"),
+                fentry("send_entry", "tcp_sendmsg_locked"),
+            ],
+            &[
+                fexit("send_exit", "tcp_sendmsg_locked"),
+                fexit("room_exit", "sk_stream_wait_memory"),
+                fentry("room_entry", "sk_stream_wait_memory"),
+                fentry("send_entry", "tcp_sendmsg_locked"),
+            ],
+        ],
         without: None,
     },
     Hook {
@@ -79,7 +96,10 @@ pub const HOOKS: &[Hook] = &[
     },
     Hook {
         event: "bytes read",
-        forms: &[&[tp("recv", "sock_recv_length")]],
+        forms: &[
+            &[tp("recv", "sock_recv_length")],
+            &[fexit("recv_exit", "tcp_recvmsg")],
+        ],
         without: None,
     },
     Hook {
@@ -94,7 +114,10 @@ pub const HOOKS: &[Hook] = &[
     },
     Hook {
         event: "retransmit",
-        forms: &[&[tp("retransmit", "tcp_retransmit_skb")]],
+        forms: &[
+            &[tp("retransmit", "tcp_retransmit_skb")],
+            &[tp("retransmit_sent", "tcp_retransmit_skb")],
+        ],
         without: Some("retransmits: not measured"),
     },
 ];

@@ -32,6 +32,20 @@ pub(super) const fn tp(program: &'static str, tracepoint: &'static str) -> Place
     }
 }
 
+pub(super) const fn fentry(program: &'static str, function: &'static str) -> Place {
+    Place {
+        program,
+        attach: Attach::Fentry(function),
+    }
+}
+
+pub(super) const fn fexit(program: &'static str, function: &'static str) -> Place {
+    Place {
+        program,
+        attach: Attach::Fexit(function),
+    }
+}
+
 impl Place {
     /// Its kind and its target, as reports show them.
     pub fn describe(&self) -> (&'static str, &'static str) {

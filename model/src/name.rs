@@ -97,8 +97,39 @@ pub mod attr {
     pub const LOCK_TYPE: &str = "tierscope.lock.type";
     /// Its mode.
     pub const LOCK_MODE: &str = "tierscope.lock.mode";
-    /// Its tag's four fields.
+    /// Which one, in words: `transaction 7431`, `relation 16402 of database 5`.
     pub const LOCK_TAG: &str = "tierscope.lock.tag";
+    /// On a server that passes requests on, in nanoseconds since it had read the request's head: the
+    /// whole request was read.
+    pub const NGINX_REQUEST_READ_NS: &str = "tierscope.nginx.request_read_ns";
+    /// The upstream was chosen: connecting began, or the first byte was written to it.
+    pub const NGINX_UPSTREAM_CHOSEN_NS: &str = "tierscope.nginx.upstream_chosen_ns";
+    /// The new connection to it was established; not there where an open one was used.
+    pub const NGINX_CONNECTED_NS: &str = "tierscope.nginx.connected_ns";
+    /// The request's last byte to the upstream left.
+    pub const NGINX_REQUEST_SENT_NS: &str = "tierscope.nginx.request_sent_ns";
+    /// The head of the upstream's answer was read.
+    pub const NGINX_HEAD_RECEIVED_NS: &str = "tierscope.nginx.head_received_ns";
+    /// The last byte of the upstream's answer was read.
+    pub const NGINX_BODY_RECEIVED_NS: &str = "tierscope.nginx.body_received_ns";
+    /// The first byte of the answer was written to the client.
+    pub const NGINX_RESPONSE_BEGUN_NS: &str = "tierscope.nginx.response_begun_ns";
+    /// Its last byte left.
+    pub const NGINX_RESPONSE_SENT_NS: &str = "tierscope.nginx.response_sent_ns";
+    /// The request's line in the access log was written.
+    pub const NGINX_FINISHED_NS: &str = "tierscope.nginx.finished_ns";
+    /// On the client's span of a connection's first request: SYN sent → established, in nanoseconds.
+    pub const CONNECT_NS: &str = "tierscope.connect_ns";
+    /// Established → first byte of that request written, in nanoseconds.
+    pub const CONNECTED_BEFORE_NS: &str = "tierscope.connected_before_ns";
     /// What a span rests on where it is not the usual probe: `wait event`.
     pub const SOURCE: &str = "tierscope.source";
+    /// PostgreSQL's wait event that such a span is made from, e.g. `WALSync`.
+    pub const WAIT_EVENT: &str = "tierscope.wait_event";
+    /// File of a PostgreSQL relation: tablespace, database and file number, and a fork other than the main one.
+    pub const RELATION_FILE: &str = "tierscope.relation.file";
+    /// Number of the page in it that was read; of several the first's.
+    pub const RELATION_BLOCK: &str = "tierscope.relation.block";
+    /// Block device, `major:minor`.
+    pub const DISK_DEVICE: &str = "tierscope.disk.device";
 }

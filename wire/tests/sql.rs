@@ -114,6 +114,10 @@ fn a_fingerprint_does_not_tell_parameters_from_literals() {
             "SELECT a FROM t WHERE b = $1 AND c = $2 LIMIT $3",
         ),
         ("a IN (1, 2) AND b = 'c'", "a IN ($1, $2) AND b = $3"),
+        (
+            "SELECT NULL, a IS NOT NULL, b IS TRUE, NOT true",
+            "SELECT $1, a IS NOT NULL, b IS TRUE, NOT $2",
+        ),
         ("SELECT\n\"$1\" FROM t", "SELECT \"$1\" FROM t"),
     ] {
         assert_eq!(fingerprint(own), fingerprint(normalised), "{own}");
@@ -122,5 +126,7 @@ fn a_fingerprint_does_not_tell_parameters_from_literals() {
         "SELECT a FROM t WHERE b = $1",
         "SELECT a FROM t WHERE c = $1",
     );
+    assert_ne!(fingerprint(one), fingerprint(other));
+    let (one, other) = ("SELECT a IS TRUE", "SELECT a IS NULL");
     assert_ne!(fingerprint(one), fingerprint(other));
 }

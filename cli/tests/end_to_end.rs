@@ -104,6 +104,7 @@ fn folder_is_whole_and_private(run: &Path) {
         "truth.jsonl",
         "traces.jsonl",
         "apart.jsonl",
+        "outside.json",
         "score.json",
         "waterfalls/typical.svg",
         "waterfalls/slow.svg",

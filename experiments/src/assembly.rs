@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tierscope_assembler::{Assembled, Assembler, Counts, Options};
-use tierscope_model::{Trace, attr};
+use tierscope_model::{Event, Trace, attr};
 use tierscope_tracer::recording::{Reader, Torn};
 
 use crate::error::Result;
@@ -19,19 +19,37 @@ pub struct Ending {
     pub torn: Option<Torn>,
 }
 
-/// Reads a recording and hands over each trace when it is finished, with the bound request ids seen so
-/// far (all that concern the trace are among them).
+/// Who takes what a recording holds.
+pub trait Sink {
+    /// An event, in the recording's order; the assembler gets the same.
+    fn event(&mut self, _event: &Event) {}
+
+    /// A finished trace, with the bound request ids seen so far (all that concern it are among them).
+    ///
+    /// # Errors
+    /// It could not be taken; the assembly ends.
+    fn made(&mut self, made: Assembled, truth: &Truth) -> Result<()>;
+}
+
+impl<F: FnMut(Assembled, &Truth) -> Result<()>> Sink for F {
+    fn made(&mut self, made: Assembled, truth: &Truth) -> Result<()> {
+        self(made, truth)
+    }
+}
+
+/// Reads a recording and hands over its events and each trace when it is finished.
 ///
 /// # Errors
 /// The recording cannot be read or is damaged before its end; or `sink` failed.
 pub fn assemble(
     recording: &Path,
-    options: Options,
+    mut options: Options,
     progress: &Progress,
-    sink: &mut dyn FnMut(Assembled, &Truth) -> Result<()>,
+    sink: &mut dyn Sink,
 ) -> Result<Ending> {
     let mut reader = Reader::open(recording)?;
     let header = reader.header();
+    options.unmeasured = header.unmeasured();
     let services = header.services.iter().map(|s| s.name.clone()).collect();
     let mut assembler = Assembler::new(services, header.hostname.clone(), options);
     let mut truth = Truth::default();
@@ -39,15 +57,16 @@ pub fn assemble(
     for event in reader.by_ref() {
         let event = event?;
         truth.note(&event);
+        sink.event(&event);
         assembler.push(event);
         for made in assembler.take() {
-            sink(made, &truth)?;
+            sink.made(made, &truth)?;
         }
         step.inc(1);
     }
     let (rest, counts) = assembler.finish();
     for made in rest {
-        sink(made, &truth)?;
+        sink.made(made, &truth)?;
     }
     step.finish();
     Ok(Ending {

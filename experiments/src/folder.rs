@@ -63,6 +63,11 @@ impl Folder {
         self.path("client.jsonl")
     }
 
+    /// The load generator's summary.
+    pub fn load_log(&self) -> PathBuf {
+        self.path("logs/load.json")
+    }
+
     /// Writes text into a new file that only its owner reads.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! result against what is known from outside.
 
 mod assembly;
+mod check;
 mod error;
 mod folder;
 mod load;
@@ -9,18 +10,22 @@ mod progress;
 mod quantile;
 mod run;
 mod score;
+mod score_checks;
+mod sources;
 mod spec;
 mod stitch;
 mod trace_log;
 mod truth;
 
-pub use assembly::{Ending, assemble};
+pub use assembly::{Ending, Sink, assemble};
+pub use check::{Check, Verdict};
 pub use error::{Error, Result};
 pub use folder::{Folder, each_line, private_file, read_lines};
 pub use progress::{Progress, Step};
 pub use quantile::Quantiles;
 pub use run::{Outcome, RunOptions, run, waterfalls};
 pub use score::{Score, Scorer};
+pub use sources::{Outside, Sources};
 pub use spec::{Closed, Experiment, Fault, Load, Rate};
 pub use stitch::{Truth, Verdicts};
 pub use trace_log::{Pair, TraceLog};

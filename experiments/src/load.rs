@@ -24,13 +24,14 @@ impl LoadProcess {
         folder: &Folder,
         target: SocketAddr,
     ) -> Result<LoadProcess> {
-        let log = folder.path("logs/load.json");
+        let log = folder.load_log();
         let summary = private_file(&log)?;
         let load = &experiment.load;
         let child = Command::new(program)
             .args(["load", "--hold", "--json"])
             .args(["--target", &target.to_string()])
             .args(pace(load.rate))
+            .args(load.read_only.then_some("--read-only"))
             .args(["--duration", &load.duration_s.to_string()])
             .args(["--connections", &load.connections.to_string()])
             .args(["--seed", &load.seed.to_string()])

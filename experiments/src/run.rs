@@ -8,18 +8,20 @@ use std::time::{Duration, SystemTime};
 
 use tierscope_assembler::{Assembled, Options};
 use tierscope_loadgen::Record;
-use tierscope_model::RequestId;
+use tierscope_model::{Event, RequestId};
 use tierscope_report::{SvgOptions, render_svg};
 use tierscope_stack::{Lab, LabOptions};
 use tierscope_tracer::recorder::{Closing, RecordError, RecordOptions, Recorder};
 use tierscope_tracer::{Keep, Service, Tracer, TracerOptions};
 
-use crate::assembly::assemble;
+use crate::assembly::{Sink, assemble};
 use crate::error::{Error, Result};
 use crate::folder::{Folder, private_file, read_lines};
 use crate::load::LoadProcess;
 use crate::progress::Progress;
 use crate::score::{Score, Scorer};
+use crate::score_checks::checks;
+use crate::sources::{Before, CpuTimes, Outside, Said, Sources};
 use crate::spec::Experiment;
 use crate::stitch::Truth;
 use crate::trace_log::{Pair, TraceLog};
@@ -72,10 +74,28 @@ pub fn run(experiment: &Experiment, options: &RunOptions) -> Result<Outcome> {
     let folder = Folder::create(&options.runs, now, &experiment.name)?;
     let recorded = record(experiment, options, &folder, &lab);
     keep_logs(&lab, &folder)?;
+    // What the sources need may end the app's connections, which its log need not tell.
+    let recorded = recorded.map(|recorded| recorded.ask(&lab, &folder));
     let versions = versions(&lab);
     lab.down()?;
-    let closing = recorded?;
-    finish(experiment, options, folder, closing, versions)
+    let (closing, outside) = recorded?;
+    let told = serde_json::to_string_pretty(&outside).unwrap_or_default();
+    folder.write("outside.json", &(told + "\n"))?;
+    finish(experiment, options, folder, closing, &outside, versions)
+}
+
+/// A recording that is closed, and what was asked outside around the load.
+struct Recorded {
+    closing: Closing,
+    before: Before,
+    cpus: Said<(CpuTimes, CpuTimes)>,
+}
+
+impl Recorded {
+    fn ask(self, lab: &Lab, folder: &Folder) -> (Closing, Outside) {
+        let outside = self.before.after(lab, self.cpus, &folder.load_log());
+        (self.closing, outside)
+    }
 }
 
 /// A host that cannot trace says so before anything is started.
@@ -104,7 +124,8 @@ fn record(
     options: &RunOptions,
     folder: &Folder,
     lab: &Lab,
-) -> Result<Closing> {
+) -> Result<Recorded> {
+    let before = Before::ask(lab, !experiment.load.read_only);
     let mut load = LoadProcess::start(experiment, &options.program, folder, lab.nginx_addr()?)?;
     let mut services: Vec<Service> = lab
         .processes()
@@ -126,10 +147,16 @@ fn record(
     });
     // A load generator that is gone is why it could not be traced.
     let recorder = recorder.map_err(|error| load.early_end().unwrap_or(error.into()))?;
+    let begun = CpuTimes::read();
     let loaded = load.run();
+    let cpus = begun.and_then(|begun| Ok((begun, CpuTimes::read()?)));
     std::thread::sleep(SETTLE);
     let closing = recorder.finish()?;
-    loaded.map(|()| closing)
+    loaded.map(|()| Recorded {
+        closing,
+        before,
+        cpus,
+    })
 }
 
 fn service(name: String, pid: u32) -> Service {
@@ -191,6 +218,7 @@ fn finish(
     options: &RunOptions,
     folder: Folder,
     closing: Closing,
+    outside: &Outside,
     versions: BTreeMap<String, String>,
 ) -> Result<Outcome> {
     let client: Vec<Record> = read_lines(&folder.client())?;
@@ -202,7 +230,9 @@ fn finish(
     let injected = injected(experiment, &client);
     folder.write_lines("truth.jsonl", &injected)?;
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
-    let (pair, mut score) = assemble_and_score(&folder, &client, &faulty, &options.progress)?;
+    let sources = Sources::new(outside, &folder.path("logs/access.jsonl"));
+    let judges = Judges::new(&client, sources, &folder)?;
+    let (pair, mut score) = judges.judge(&folder, &faulty, &options.progress)?;
     score.versions = versions;
     score.settings = settings(experiment);
     score.events_filtered = closing.filtered.clone();
@@ -227,30 +257,62 @@ fn finish(
     })
 }
 
-fn assemble_and_score(
-    folder: &Folder,
-    client: &[Record],
-    faulty: &HashSet<RequestId>,
-    progress: &Progress,
-) -> Result<(Option<Pair>, Score)> {
-    let mut scorer = Scorer::new(client);
-    let mut log = TraceLog::create(folder.path("traces.jsonl"))?;
-    let mut apart = TraceLog::create(folder.path("apart.jsonl"))?;
-    let mut sink = |made, truth: &Truth| match made {
-        Assembled::Request(trace) => {
-            scorer.trace(&trace, truth);
-            log.add(&trace)
+/// Who looks at a recording's events and traces, and where the traces go.
+struct Judges<'a> {
+    scorer: Scorer<'a>,
+    sources: Sources<'a>,
+    log: TraceLog,
+    apart: TraceLog,
+}
+
+impl<'a> Judges<'a> {
+    fn new(client: &'a [Record], sources: Sources<'a>, folder: &Folder) -> Result<Judges<'a>> {
+        Ok(Judges {
+            scorer: Scorer::new(client),
+            sources,
+            log: TraceLog::create(folder.path("traces.jsonl"))?,
+            apart: TraceLog::create(folder.path("apart.jsonl"))?,
+        })
+    }
+
+    fn judge(
+        mut self,
+        folder: &Folder,
+        faulty: &HashSet<RequestId>,
+        progress: &Progress,
+    ) -> Result<(Option<Pair>, Score)> {
+        let ending = assemble(&folder.recording(), Options::default(), progress, &mut self)?;
+        self.apart.finish(faulty)?;
+        let mut score = self.scorer.finish(&ending.counts);
+        score.checks = checks(&score);
+        score.checks.extend(self.sources.finish(&score));
+        Ok((self.log.finish(faulty)?, score))
+    }
+}
+
+impl Sink for Judges<'_> {
+    fn event(&mut self, event: &Event) {
+        self.sources.event(event);
+    }
+
+    fn made(&mut self, made: Assembled, truth: &Truth) -> Result<()> {
+        match made {
+            Assembled::Request(trace) => {
+                self.sources.trace(&trace);
+                self.scorer.trace(&trace, truth);
+                self.log.add(&trace)
+            }
+            Assembled::Apart(trace) => {
+                self.sources.trace(&trace);
+                // Upkeep is counted; one ping per request would double the folder.
+                if trace.incomplete.is_empty() {
+                    return Ok(());
+                }
+                self.scorer.trace(&trace, truth);
+                self.apart.add(&trace)
+            }
         }
-        // Upkeep is counted; one ping per request would double the folder.
-        Assembled::Apart(trace) if trace.incomplete.is_empty() => Ok(()),
-        Assembled::Apart(trace) => {
-            scorer.trace(&trace, truth);
-            apart.add(&trace)
-        }
-    };
-    let ending = assemble(&folder.recording(), Options::default(), progress, &mut sink)?;
-    apart.finish(faulty)?;
-    Ok((log.finish(faulty)?, scorer.finish(&ending.counts)))
+    }
 }
 
 /// The waterfalls that a run wrote.

@@ -7,8 +7,14 @@ use tierscope_assembler::Counts;
 use tierscope_loadgen::Record;
 use tierscope_model::{RequestId, Span, SpanKind, Trace, attr};
 
+use crate::check::Check;
 use crate::quantile::Quantiles;
 use crate::stitch::{Truth, Verdicts};
+
+/// How the reason of a trace begins that says itself that something may be missing.
+const MARKED: &str = "marked ";
+/// And that of a request that got no answer.
+const CLIENT_ERROR: &str = "client error: ";
 
 /// `score.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +47,9 @@ pub struct Score {
     pub events_filtered: BTreeMap<String, u64>,
     /// Requests whose health check is recorded but stays out of baselines and findings.
     pub health_requests: u64,
+    /// Each promise of a run, with what came of it.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// Kernel, nginx, PostgreSQL, tierscope.
     pub versions: BTreeMap<String, String>,
     /// What the run was asked to do.
@@ -129,7 +138,7 @@ impl<'a> Scorer<'a> {
     fn reason(&self, record: &Record) -> Option<String> {
         if record.status.is_none() {
             let error = record.error.map_or("unknown", |e| e.name());
-            return Some(format!("client error: {error}"));
+            return Some(format!("{CLIENT_ERROR}{error}"));
         }
         let Some(id) = id_of(record) else {
             return Some("the answer carried no id".to_owned());
@@ -144,6 +153,20 @@ impl Score {
     pub fn complete_share(&self) -> f64 {
         self.complete as f64 / self.requests.max(1) as f64
     }
+
+    /// The check of that name.
+    pub fn check(&self, name: &str) -> Option<&Check> {
+        self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// What a trace lacked that does not say itself that it lacks something, by reason.
+    pub fn unmarked(&self) -> impl Iterator<Item = (&str, u64)> {
+        let said = |reason: &str| reason.starts_with(MARKED) || reason.starts_with(CLIENT_ERROR);
+        let reasons = self.incomplete_by_reason.iter();
+        reasons
+            .map(|(reason, n)| (reason.as_str(), *n))
+            .filter(move |(reason, _)| !said(reason))
+    }
 }
 
 fn id_of(record: &Record) -> Option<RequestId> {
@@ -153,7 +176,7 @@ fn id_of(record: &Record) -> Option<RequestId> {
 /// Why a request's trace is not complete; none where it is.
 fn incomplete(record: &Record, trace: &Trace) -> Option<String> {
     if let Some(reason) = trace.incomplete.first() {
-        return Some(format!("marked {reason:?}"));
+        return Some(format!("{MARKED}{reason:?}"));
     }
     let exchanges = |service: &str, inner: &str| {
         trace

@@ -16,6 +16,9 @@ pub struct Experiment {
     pub name: String,
     /// What it shows, one sentence.
     pub title: String,
+    /// Checks that this experiment promises to pass, by name; the others are shown.
+    #[serde(default)]
+    pub expect: Vec<String>,
     /// The load.
     pub load: Load,
     /// Faults, each in a share of one endpoint's requests.
@@ -38,6 +41,9 @@ pub struct Load {
     pub connections: usize,
     /// Same seed, same requests.
     pub seed: u64,
+    /// Only what changes nothing is sent, and PostgreSQL is kept from reading on its own.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// How requests are paced.

@@ -134,6 +134,17 @@ impl Mix {
         Ok(self)
     }
 
+    /// The mix without what changes anything: GET alone, in the weights it has.
+    ///
+    /// # Errors
+    /// Nothing is left.
+    pub fn read_only(mut self) -> Result<Self, MixError> {
+        self.endpoints.retain(|endpoint| &*endpoint.method == "GET");
+        let weights = self.endpoints.iter().map(|endpoint| endpoint.weight);
+        self.weights = WeightedIndex::new(weights).map_err(|_| MixError::Empty)?;
+        Ok(self)
+    }
+
     /// Request number `n` of `seed`: the same whenever and however often it is asked for.
     pub fn request(&self, seed: u64, n: u64) -> Request {
         let mut key = [0; 32];

@@ -147,3 +147,13 @@ fn fields_that_do_not_fit_name_their_endpoint() {
     assert!(error(&twice).starts_with("mix, line 8: endpoint `a`: has the name"));
     assert_eq!(error(""), "mix: no [[endpoint]]: nothing to send");
 }
+
+#[test]
+fn a_mix_that_only_reads_sends_nothing_else() {
+    let mix = Mix::default().read_only().unwrap();
+    assert!((0..5_000).all(|n| &*mix.request(1, n).method == "GET"));
+    assert_eq!(mix.names().count(), Mix::default().names().count() - 1);
+    let writes = GOOD.replace("GET", "POST");
+    let nothing = Mix::from_toml(&writes).unwrap().read_only();
+    assert!(matches!(nothing, Err(MixError::Empty)));
+}

@@ -38,6 +38,9 @@ pub struct Args {
     /// The mix (TOML); the default mix if left out.
     #[arg(long, value_name = "FILE")]
     mix: Option<PathBuf>,
+    /// Leave out what writes: send the mix's GET requests only.
+    #[arg(long)]
+    read_only: bool,
     /// A share of an endpoint's requests carries X-Lab-Fault, e.g. search:0.02:db_ms=200.
     #[arg(long, value_name = "ENDPOINT:SHARE:FAULT", value_parser = parse_fault)]
     fault: Vec<Fault>,
@@ -130,6 +133,9 @@ fn mix(args: &Args) -> anyhow::Result<Mix> {
         }
         None => Mix::default(),
     };
+    if args.read_only {
+        mix = mix.read_only()?;
+    }
     for fault in &args.fault {
         mix = mix.with_fault(&fault.endpoint, fault.share, &fault.header)?;
     }

@@ -4,14 +4,17 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use tierscope_experiments::{
-    Experiment, Outcome, Progress, RunOptions, run as run_experiment, waterfalls,
+    Check, Experiment, Outcome, Progress, RunOptions, Score, Verdict, run as run_experiment,
+    waterfalls,
 };
 use tierscope_report::render_tree;
 
 use crate::exit::Done;
 use crate::terminal::{print, print_json, tree_options};
 
-/// Run an experiment: lab up, load, faults, record, assemble, show, score.
+/// Run an experiment: lab up, load, faults, record, assemble, show, score, check.
+///
+/// Ends with 1 where a check is missed that the experiment promises to pass (`expect`).
 #[derive(clap::Args)]
 pub struct Args {
     /// The experiment's file, e.g. experiments/slow-query.toml.
@@ -39,7 +42,23 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     } else {
         print(&story(&experiment, &outcome)?)?;
     }
+    let broken = broken(&experiment, &outcome.score);
+    if !broken.is_empty() {
+        eprintln!(
+            "tierscope: {} promised: {}",
+            experiment.name,
+            broken.join(", ")
+        );
+        return Ok(Done::Failed);
+    }
     Ok(Done::Well)
+}
+
+/// The checks that the experiment promises to pass and that did not hold, or were not made.
+fn broken(experiment: &Experiment, score: &Score) -> Vec<String> {
+    let held = |name: &String| score.check(name).is_some_and(Check::is_ok);
+    let expected = experiment.expect.iter();
+    expected.filter(|name| !held(name)).cloned().collect()
 }
 
 fn story(experiment: &Experiment, outcome: &Outcome) -> anyhow::Result<String> {
@@ -53,6 +72,7 @@ fn story(experiment: &Experiment, outcome: &Outcome) -> anyhow::Result<String> {
     }
     writeln!(text, "{}: {}", experiment.name, experiment.title)?;
     write_score(&mut text, outcome)?;
+    write_checks(&mut text, &outcome.score.checks)?;
     writeln!(text, "\n{}", outcome.closing)?;
     write_paths(&mut text, outcome)?;
     Ok(text)
@@ -91,6 +111,31 @@ fn write_score(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     row("faulty requests", outcome.faulty.to_string())
 }
 
+/// A line per check with its value, its bound and what came of it; below, what each side includes.
+fn write_checks(text: &mut String, checks: &[Check]) -> std::fmt::Result {
+    writeln!(text, "\nchecked against what others measured:")?;
+    for check in checks {
+        let (word, why) = match &check.verdict {
+            Verdict::Ok => ("ok", ""),
+            Verdict::Missed => ("missed", ""),
+            Verdict::Shown(why) => ("shown", why.as_str()),
+            Verdict::NotChecked(why) => ("not checked", why.as_str()),
+        };
+        let said: Vec<_> = [check.value.as_str(), why]
+            .into_iter()
+            .filter(|said| !said.is_empty())
+            .collect();
+        let (name, said) = (&check.name, said.join("; "));
+        writeln!(
+            text,
+            "  {name:<20}{word:<12}{said} (bound: {})",
+            check.bound
+        )?;
+        writeln!(text, "{:34}{}", "", check.includes)?;
+    }
+    Ok(())
+}
+
 fn write_paths(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     let folder = &outcome.folder;
     writeln!(text, "\nwritten to {}:", folder.root().display())?;
@@ -99,6 +144,7 @@ fn write_paths(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     }
     for name in [
         "score.json",
+        "outside.json",
         "traces.jsonl",
         "client.jsonl",
         "truth.jsonl",

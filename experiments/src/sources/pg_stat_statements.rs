@@ -1,0 +1,240 @@
+//! PostgreSQL's own statistics of its statements against the exchanges with it.
+//!
+//! Compared are SELECT and DML of the app's role: in the extended protocol the extension leaves out
+//! utility statements, and statements that failed in either.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tierscope_model::{Nanos, Span, SpanKind, Status, Trace, attr};
+use tierscope_stack::Lab;
+use tierscope_wire::sql::fingerprint;
+
+use super::outside::Said;
+use crate::check::{Check, Promise};
+
+const CALLS: Promise = Promise {
+    name: "statement_calls",
+    bound: "equal for every statement",
+    includes: "theirs: pg_stat_statements.calls, SELECT and DML of the app's role that ended without \
+               error; ours: executions in exchanges of the same text that ended without error",
+};
+const TIMES: Promise = Promise {
+    name: "statement_times",
+    bound: "mean within 5 % or 20 µs for every statement",
+    includes: "theirs: the executor's run and finish; ours: the `execute` phase, that is their time, \
+               for DML the executor's start and end, and sending the rows",
+};
+/// Allowed difference of the means, the larger of the two.
+const SHARE: f64 = 0.05;
+const NANOS: f64 = 20_000.0;
+
+/// One row of `pg_stat_statements`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatementCalls {
+    /// Its text, as PostgreSQL normalised it.
+    pub query: String,
+    /// Executions that ended without error.
+    pub calls: u64,
+    /// Time in the executor, all calls together, ms.
+    pub total_exec_time: f64,
+}
+
+/// Starts the statistics from zero.
+pub(super) fn reset(lab: &Lab) -> Said<()> {
+    lab.ask("SELECT pg_stat_statements_reset();")
+        .map(drop)
+        .map_err(|e| e.to_string())
+}
+
+/// The statistics of the app's role. What a trigger runs inside a statement is part of that statement.
+pub(super) fn ask(lab: &Lab) -> Said<Vec<StatementCalls>> {
+    let rows = lab.ask(
+        "SELECT coalesce(json_agg(row_to_json(s)), '[]') FROM (SELECT query, calls, total_exec_time \
+         FROM pg_stat_statements WHERE toplevel AND userid = 'lab'::regrole) AS s;",
+    );
+    serde_json::from_str(&rows.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
+}
+
+/// Calls and time of one fingerprint.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Tally {
+    calls: u64,
+    ns: f64,
+}
+
+impl Tally {
+    fn mean(&self) -> f64 {
+        self.ns / self.calls.max(1) as f64
+    }
+}
+
+/// Both sides, by fingerprint.
+#[derive(Debug)]
+pub(super) struct Statements<'a> {
+    said: &'a Said<Vec<StatementCalls>>,
+    ours: BTreeMap<String, Tally>,
+    phases: u64,
+}
+
+impl<'a> Statements<'a> {
+    pub(super) fn new(said: &'a Said<Vec<StatementCalls>>) -> Statements<'a> {
+        Statements {
+            said,
+            ours: BTreeMap::new(),
+            phases: 0,
+        }
+    }
+
+    pub(super) fn trace(&mut self, trace: &Trace) {
+        for span in trace.spans.iter().filter(|span| is_execution(span)) {
+            self.exchange(trace, span);
+        }
+    }
+
+    fn exchange(&mut self, trace: &Trace, server: &Span) {
+        let Some(text) = server.attributes.text(attr::DB_QUERY_TEXT) else {
+            return;
+        };
+        let fingerprint = fingerprint(text);
+        if !is_counted(&fingerprint) {
+            return;
+        }
+        let (phases, ns) = executed(trace, server);
+        let executes = server.attributes.int("tierscope.db.executes").unwrap_or(1);
+        let tally = self.ours.entry(fingerprint).or_default();
+        tally.calls += executes.unsigned_abs();
+        tally.ns += ns as f64;
+        self.phases += phases;
+    }
+
+    pub(super) fn finish(self, lost: bool) -> Vec<Check> {
+        let said = match self.said {
+            _ if lost => Err("events were lost".to_owned()),
+            Ok(said) if !said.is_empty() => Ok(said),
+            Ok(_) => Err("pg_stat_statements holds no statement of the app".to_owned()),
+            Err(reason) => Err(reason.clone()),
+        };
+        match said {
+            Err(reason) => vec![CALLS.not_checked(reason.clone()), TIMES.not_checked(reason)],
+            Ok(said) => {
+                let theirs = theirs(said);
+                let times = match self.phases {
+                    0 => TIMES.not_checked("PostgreSQL's probes are not in the recording"),
+                    _ => compare_times(&theirs, &self.ours),
+                };
+                vec![compare_calls(&theirs, &self.ours), times]
+            }
+        }
+    }
+}
+
+/// Whether a span is a backend's side of an exchange that ran a statement without error.
+fn is_execution(span: &Span) -> bool {
+    let kind = span.attributes.text(attr::DB_EXCHANGE);
+    span.kind == SpanKind::Server
+        && matches!(kind, Some("query" | "simple query"))
+        && !matches!(span.status, Status::Error(_))
+}
+
+/// SELECT and DML.
+fn is_counted(fingerprint: &str) -> bool {
+    let word = fingerprint.split([' ', '(']).next().unwrap_or_default();
+    [
+        "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE",
+    ]
+    .iter()
+    .any(|counted| word.eq_ignore_ascii_case(counted))
+}
+
+/// The backend's `execute` phases: how many, and how long in all.
+fn executed(trace: &Trace, server: &Span) -> (u64, Nanos) {
+    let phases = trace.children(server.span_id);
+    phases
+        .filter(|span| span.name == "execute")
+        .fold((0, 0), |(n, ns), span| (n + 1, ns + span.duration()))
+}
+
+fn theirs(said: &[StatementCalls]) -> BTreeMap<String, Tally> {
+    let mut theirs = BTreeMap::<String, Tally>::new();
+    for row in said {
+        let fingerprint = fingerprint(&row.query);
+        if is_counted(&fingerprint) {
+            let tally = theirs.entry(fingerprint).or_default();
+            tally.calls += row.calls;
+            tally.ns += row.total_exec_time * 1e6;
+        }
+    }
+    theirs
+}
+
+fn compare_calls(theirs: &BTreeMap<String, Tally>, ours: &BTreeMap<String, Tally>) -> Check {
+    let calls = |side: &BTreeMap<String, Tally>, key| side.get(key).map_or(0, |t: &Tally| t.calls);
+    let mut keys: Vec<_> = theirs.keys().chain(ours.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let differing: Vec<_> = keys
+        .iter()
+        .filter(|key| calls(theirs, **key) != calls(ours, **key))
+        .collect();
+    let total: u64 = theirs.values().map(|t| t.calls).sum();
+    let mut value = format!("{total} calls of {} statements", keys.len());
+    if let Some(key) = differing.first() {
+        value += &format!(
+            ", {} differ: {} theirs, {} ours of {}",
+            differing.len(),
+            calls(theirs, key),
+            calls(ours, key),
+            short(key)
+        );
+    }
+    CALLS.judged(
+        differing.is_empty(),
+        value,
+        &[
+            ("calls", total as f64),
+            ("statements", keys.len() as f64),
+            ("differing", differing.len() as f64),
+        ],
+    )
+}
+
+fn compare_times(theirs: &BTreeMap<String, Tally>, ours: &BTreeMap<String, Tally>) -> Check {
+    let both: Vec<_> = theirs
+        .iter()
+        .filter_map(|(key, theirs)| Some((key, theirs.mean(), ours.get(key)?.mean())))
+        .collect();
+    let beyond = |theirs: f64, ours: f64| {
+        let off = (ours - theirs).abs();
+        off > NANOS && off > SHARE * theirs
+    };
+    let differing = both.iter().filter(|(_, t, o)| beyond(*t, *o)).count();
+    let off = |(_, theirs, ours): &&(_, f64, f64)| (ours - theirs).abs();
+    let worst = both.iter().max_by(|a, b| off(a).total_cmp(&off(b)));
+    let Some((key, t, o)) = worst else {
+        return TIMES.not_checked("no statement is on both sides");
+    };
+    let value = format!(
+        "{differing} of {} beyond; furthest {:.1} µs theirs, {:.1} µs ours: {}",
+        both.len(),
+        t / 1e3,
+        o / 1e3,
+        short(key)
+    );
+    TIMES.judged(
+        differing == 0,
+        value,
+        &[
+            ("statements", both.len() as f64),
+            ("differing", differing as f64),
+            ("furthest_us", (o - t).abs() / 1e3),
+        ],
+    )
+}
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

@@ -9,6 +9,7 @@
 #include "events.h"
 #include "maps.h"
 #include "emit.h"
+#include "buffers.h"
 #include "segment.h"
 #include "socket.h"
 #include "arrivals.h"

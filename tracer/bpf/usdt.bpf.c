@@ -95,6 +95,13 @@ static __always_inline u32 read_args(struct pt_regs *ctx, const struct ts_usdt_s
 	return used;
 }
 
+/* Told at the end of what looked them up. */
+static __always_inline bool ends_lookups(u16 probe)
+{
+	return probe == TS_PROBE_PG_EXECUTE_DONE || probe == TS_PROBE_PG_TRANSACTION_COMMIT ||
+	       probe == TS_PROBE_PG_TRANSACTION_ABORT;
+}
+
 static __always_inline int fire(struct pt_regs *ctx, u32 program)
 {
 	u32 index = bpf_get_attach_cookie(ctx);
@@ -110,6 +117,8 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 		lose(program);
 		return 0;
 	}
+	if (ends_lookups(spec->probe))
+		buffers_emit(id);
 	f->record.pid = id >> 32;
 	f->record.tid = id;
 	f->record.probe = spec->probe;
@@ -121,6 +130,18 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	__builtin_memset(f->text + used, 0, 8);
 	used = (used + 7) & ~7;
 	emit(program, &f->record.head, TS_KIND_USDT, sizeof(f->record) + used);
+	return 0;
+}
+
+/* A buffer was looked up; whether it was there is the sixth argument that is kept. */
+SEC("uprobe")
+int usdt_buffers(struct pt_regs *ctx)
+{
+	u32 index = bpf_get_attach_cookie(ctx);
+	struct ts_usdt_spec *spec = bpf_map_lookup_elem(&specs, &index);
+
+	if (spec && current_traced())
+		buffers_count(read_arg(ctx, &spec->args[5]));
 	return 0;
 }
 

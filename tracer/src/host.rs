@@ -131,7 +131,7 @@ fn probe_of(record: &[u8]) -> Option<String> {
         return None;
     }
     let probe = PROBES.get(usize::from(usdt.probe))?;
-    Some(format!("{}:{}", probe.provider, probe.name))
+    Some(probe.full_name())
 }
 
 fn check_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> HookCheck {

@@ -5,6 +5,7 @@
 mod clock;
 mod counters;
 mod decode;
+mod detail;
 mod error;
 pub mod hooks;
 pub mod host;
@@ -21,6 +22,7 @@ pub mod wire_record;
 
 pub use counters::ProgramCounts;
 pub use decode::{DecodeError, decode};
+pub use detail::Detail;
 pub use error::TracerError;
 pub use hooks::HookReport;
 pub use host::{HostReport, probe_host};

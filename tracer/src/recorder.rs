@@ -20,7 +20,7 @@ use tierscope_wire::Keep;
 
 use crate::clock;
 use crate::recording::{Header, ProcessEntry, ServiceEntry, WriteError, Writer};
-use crate::{HookReport, Scrubber, Service, Tracer, TracerError, TracerOptions, decode};
+use crate::{Detail, HookReport, Scrubber, Service, Tracer, TracerError, TracerOptions, decode};
 
 /// How often the ring buffer is emptied.
 const DRAIN: Duration = Duration::from_millis(10);
@@ -40,6 +40,8 @@ pub struct RecordOptions {
     pub keep: Keep,
     /// Has the kernel time every program, for [`Closing::kernel_ns`]; costs some 20 ns per run.
     pub time_programs: bool,
+    /// How much to record.
+    pub detail: Detail,
     /// For the header.
     pub command_line: Vec<String>,
     /// For the header.
@@ -55,6 +57,7 @@ impl RecordOptions {
             ring_bytes: TracerOptions::default().ring_bytes,
             keep: Keep::default(),
             time_programs: false,
+            detail: Detail::default(),
             command_line: Vec::new(),
             settings: BTreeMap::new(),
         }
@@ -122,6 +125,7 @@ impl Recorder {
             services: options.services.clone(),
             ring_bytes: options.ring_bytes,
             time_programs: options.time_programs,
+            detail: options.detail,
         })?;
         let hooks = tracer.hooks().to_vec();
         let header = header(&options, &tracer)?;

@@ -10,13 +10,13 @@ use aya::programs::iter::IterLink;
 use aya::sys::{Stats, enable_stats};
 use aya::{Btf, Ebpf};
 
-use crate::TracerError;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
 use crate::hooks::{self, HOOKS, HookReport, program_mut};
 use crate::kernel::{btf, load_object};
 use crate::misses::Misses;
 use crate::processes::Processes;
 use crate::usdt::attach::Usdt;
+use crate::{Detail, TracerError};
 
 /// The walk's program and iterator.
 const WALK: &str = "walk";
@@ -42,6 +42,8 @@ pub struct TracerOptions {
     pub ring_bytes: u32,
     /// Has the kernel time every program ([`Tracer::stats`]); costs some 20 ns per run.
     pub time_programs: bool,
+    /// How much to record.
+    pub detail: Detail,
 }
 
 impl Default for TracerOptions {
@@ -50,6 +52,7 @@ impl Default for TracerOptions {
             services: Vec::new(),
             ring_bytes: 32 << 20,
             time_programs: false,
+            detail: Detail::default(),
         }
     }
 }
@@ -113,7 +116,7 @@ impl Tracer {
         load_walk(&mut bpf, btf).map_err(walk_refused)?;
         Ok(Self {
             // First: its programs refer to the maps that are taken out below.
-            usdt: Usdt::new(&mut bpf, btf)?,
+            usdt: Usdt::new(&mut bpf, btf, options.detail)?,
             ring: take_map(&mut bpf, "events")?
                 .try_into()
                 .map_err(map_error("events"))?,

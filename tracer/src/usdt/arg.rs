@@ -9,8 +9,10 @@ use thiserror::Error;
 use super::note::Machine;
 use crate::wire_record::{TS_ARG_CONST, TS_ARG_MEM, TS_ARG_MEM_INDEXED, TS_ARG_REG, ts_arg};
 
-/// Arguments of a probe that are recorded; further ones are passed over.
-pub const MAX_ARGS: usize = 6;
+/// Arguments of a probe that are looked at; further ones are passed over.
+pub const MAX_ARGS: usize = 8;
+/// Those of them that a record has.
+const KEPT: usize = 6;
 
 /// An operand that is not understood.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -27,6 +29,16 @@ pub struct Args {
     pub args: [ts_arg; MAX_ARGS],
     /// How many there are.
     pub count: u8,
+}
+
+impl Args {
+    /// The arguments that a record has, with the one at `sixth` in the last place, and how many there are.
+    pub fn kept(&self, sixth: usize) -> ([ts_arg; KEPT], u8) {
+        let mut kept = [ts_arg::default(); KEPT];
+        kept.copy_from_slice(&self.args[..KEPT]);
+        kept[KEPT - 1] = self.args.get(sixth).copied().unwrap_or_default();
+        (kept, self.count.min(KEPT as u8))
+    }
 }
 
 /// The code around a probe, which its operands may refer to.
@@ -342,11 +354,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_six_are_kept() {
-        assert_eq!(x86("").expect("none").count, 0);
-        for (written, kept) in [(5, 5), (6, 6), (7, 6)] {
+    fn six_are_kept() {
+        assert_eq!(x86("").expect("none").kept(5).1, 0);
+        for (written, kept) in [(5, 5), (6, 6), (7, 6), (9, 6)] {
             let args = x86(&"8@%rax ".repeat(written)).expect("args");
-            assert_eq!(args.count, kept);
+            assert_eq!(args.kept(5).1, kept);
         }
+        let args = x86("1@$0 1@$1 1@$2 1@$3 1@$4 1@$5 1@$6 1@$7").expect("args");
+        let values = |sixth| args.kept(sixth).0.map(|arg| arg.value);
+        assert_eq!(values(5), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(values(6), [0, 1, 2, 3, 4, 6]);
+        assert_eq!(values(8), [0, 1, 2, 3, 4, 0]);
     }
 }

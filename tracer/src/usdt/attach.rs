@@ -12,27 +12,29 @@ use aya::maps::{Array, MapData};
 use aya::{Btf, Ebpf};
 
 use super::UsdtError;
+use super::arg::Args;
 use super::note::{self, Note};
-use super::probe::{APP, POSTGRES, PROBES, Probe};
+use super::probe::{APP, BUFFER_READ, POSTGRES, PROBES, Probe, Site};
 use super::program::{Places, Program};
 use crate::counters::{map_error, take_map};
 use crate::hooks::HookReport;
 use crate::kernel::chain;
 use crate::wire_record::ts_usdt_spec;
-use crate::{ProgramStats, TracerError};
+use crate::{Detail, ProgramStats, TracerError};
 
 type RawSpec = [u8; size_of::<ts_usdt_spec>()];
 
-/// A provider and the program that serves its probes.
-struct Provider {
-    name: &'static str,
+/// Probes of one provider and the program that serves them.
+struct Family {
+    provider: &'static str,
+    probes: Vec<&'static Probe>,
     program_name: &'static str,
     program: Program,
 }
 
 /// The attached probes.
 pub(crate) struct Usdt {
-    providers: [Provider; 2],
+    families: Vec<Family>,
     specs: Array<MapData, RawSpec>,
     used: u32,
     /// Binaries that were looked at, by device and inode.
@@ -41,15 +43,31 @@ pub(crate) struct Usdt {
     links: Vec<OwnedFd>,
 }
 
-impl Provider {
+/// A binary under attachment.
+struct Binary<'a> {
+    path: &'a Path,
+    data: &'a [u8],
+    notes: Vec<Note>,
+}
+
+/// A location of a probe: in the file, of its semaphore, and its arguments.
+struct Location {
+    offset: u64,
+    semaphore: u64,
+    args: Args,
+}
+
+impl Family {
     fn load(
         bpf: &Ebpf,
         btf: &Btf,
-        name: &'static str,
         program: &'static str,
+        probes: impl Iterator<Item = &'static Probe>,
     ) -> Result<Self, TracerError> {
+        let probes: Vec<_> = probes.collect();
         Ok(Self {
-            name,
+            provider: probes.first().map_or("", |probe| probe.provider),
+            probes,
             program_name: program,
             program: Program::load(bpf, btf, program)
                 .map_err(|source| TracerError::UsdtProgram { program, source })?,
@@ -60,7 +78,7 @@ impl Provider {
         let place = fs::read_link(binary).unwrap_or_else(|_| binary.into());
         let place = place.display();
         HookReport {
-            event: full_name(probe),
+            event: probe.full_name(),
             program: self.program_name.into(),
             kind: "usdt".into(),
             attached: matches!(result, Ok(count) if count > 0),
@@ -74,15 +92,18 @@ impl Provider {
 }
 
 impl Usdt {
-    /// Loads the two programs and takes the table of specs. All other maps must still be in `bpf`.
-    pub(crate) fn new(bpf: &mut Ebpf, btf: &Btf) -> Result<Self, TracerError> {
-        let providers = [
-            Provider::load(bpf, btf, APP, "usdt_app")?,
-            Provider::load(bpf, btf, POSTGRES, "usdt_postgres")?,
-        ];
+    /// Loads the programs and takes the table of specs. All other maps must still be in `bpf`.
+    pub(crate) fn new(bpf: &mut Ebpf, btf: &Btf, detail: Detail) -> Result<Self, TracerError> {
+        let of = |name| PROBES.iter().filter(move |probe| probe.provider == name);
+        let mut families = vec![Family::load(bpf, btf, "usdt_app", of(APP))?];
+        if detail == Detail::Full {
+            let counted = std::iter::once(&BUFFER_READ);
+            families.push(Family::load(bpf, btf, "usdt_postgres", of(POSTGRES))?);
+            families.push(Family::load(bpf, btf, "usdt_buffers", counted)?);
+        }
         let specs = take_map(bpf, "specs")?;
         Ok(Self {
-            providers,
+            families,
             specs: specs.try_into().map_err(map_error("specs"))?,
             used: 0,
             known: HashSet::new(),
@@ -90,42 +111,62 @@ impl Usdt {
         })
     }
 
-    /// Attaches every known probe of `binary` whose provider it has; nothing for a binary seen before.
+    /// Attaches every known probe of the binary at `path` whose provider it has; nothing for a binary seen before.
     ///
     /// Returns a report per probe: one that the binary lacks or the kernel refuses is not attached.
     ///
     /// # Errors
     ///
     /// The binary cannot be read or is no ELF file.
-    pub(crate) fn attach_binary(&mut self, binary: &Path) -> Result<Vec<HookReport>, UsdtError> {
-        let meta = fs::metadata(binary).map_err(|source| UsdtError::Read {
-            path: binary.into(),
+    pub(crate) fn attach_binary(&mut self, path: &Path) -> Result<Vec<HookReport>, UsdtError> {
+        let read_error = |source| UsdtError::Read {
+            path: path.into(),
             source,
-        })?;
+        };
+        let meta = fs::metadata(path).map_err(read_error)?;
         if !self.known.insert((meta.dev(), meta.ino())) {
             return Ok(Vec::new());
         }
-        let notes = note::read(binary)?;
+        let data = fs::read(path).map_err(read_error)?;
+        let notes = note::parse(&data).map_err(|source| UsdtError::Elf {
+            path: path.into(),
+            source,
+        })?;
+        let data = &data;
+        let binary = Binary { path, data, notes };
         let mut reports = Vec::new();
-        for index in 0..self.providers.len() {
-            let name = self.providers[index].name;
-            if notes.iter().any(|note| note.provider == name) {
-                reports.extend(self.attach_provider(index, binary, &notes));
+        for index in 0..self.families.len() {
+            let provider = self.families[index].provider;
+            if binary.notes.iter().any(|note| note.provider == provider) {
+                reports.extend(self.attach_family(index, &binary, false));
+                reports.extend(self.attach_family(index, &binary, true));
             }
         }
         Ok(reports)
     }
 
-    /// Attaches the probes of one provider, all by one link.
-    fn attach_provider(&mut self, index: usize, binary: &Path, notes: &[Note]) -> Vec<HookReport> {
-        let name = self.providers[index].name;
-        let mut places = Places::default();
-        let probes = PROBES.iter().filter(|probe| probe.provider == name);
+    /// Attaches those probes of one family that are, or are not, at returns, all by one link.
+    fn attach_family(
+        &mut self,
+        index: usize,
+        binary: &Binary<'_>,
+        at_return: bool,
+    ) -> Vec<HookReport> {
+        let mut places = Places {
+            at_return,
+            ..Places::default()
+        };
+        let mut probes = self.families[index].probes.clone();
+        probes.retain(|probe| (probe.site == Site::Return) == at_return);
+        if probes.is_empty() {
+            return Vec::new();
+        }
         let added: Vec<_> = probes
-            .map(|probe| (probe, self.add_locations(probe, notes, &mut places)))
+            .into_iter()
+            .map(|probe| (probe, self.add_locations(probe, binary, &mut places)))
             .collect();
-        let provider = &self.providers[index];
-        let link = provider.program.attach(binary, &places);
+        let family = &self.families[index];
+        let link = family.program.attach(binary.path, &places);
         let refusal = link.as_ref().err().map(|error| chain(error));
         self.links.extend(link);
         added
@@ -133,7 +174,7 @@ impl Usdt {
             .map(|(probe, count)| {
                 let count = count.map_err(|error| chain(&error));
                 let result = count.and_then(|count| refusal.clone().map_or(Ok(count), Err));
-                provider.report(probe, binary, result)
+                family.report(probe, binary.path, result)
             })
             .collect()
     }
@@ -142,33 +183,28 @@ impl Usdt {
     fn add_locations(
         &mut self,
         probe: &Probe,
-        notes: &[Note],
+        binary: &Binary<'_>,
         places: &mut Places,
     ) -> Result<usize, UsdtError> {
-        let is_it = |note: &&Note| note.provider == probe.provider && note.name == probe.name;
-        let mut count = 0;
-        for note in notes.iter().filter(is_it) {
-            let cookie = self.add_spec(note, probe)?;
-            places.offsets.push(note.offset);
-            places.semaphores.push(note.semaphore);
+        let locations = binary.locations(probe)?;
+        for location in &locations {
+            let cookie = self.add_spec(location, probe)?;
+            places.offsets.push(location.offset);
+            places.semaphores.push(location.semaphore);
             places.cookies.push(cookie.into());
-            count += 1;
         }
-        Ok(count)
+        Ok(locations.len())
     }
 
     /// Tells the kernel side where a location's arguments are; returns the spec's index.
-    fn add_spec(&mut self, note: &Note, probe: &Probe) -> Result<u32, UsdtError> {
-        let args = note.args.clone().map_err(|source| UsdtError::Arg {
-            probe: full_name(probe),
-            source,
-        })?;
+    fn add_spec(&mut self, location: &Location, probe: &Probe) -> Result<u32, UsdtError> {
+        let (args, arg_count) = location.args.kept(probe.sixth);
         let spec = ts_usdt_spec {
             probe: probe.id as u16,
-            arg_count: args.count,
+            arg_count,
             text_mask: probe.texts,
             pad: 0,
-            args: args.args,
+            args,
         };
         let raw: RawSpec = zerocopy::transmute!(spec);
         let index = self.used;
@@ -183,12 +219,41 @@ impl Usdt {
 
     /// How often each program ran and for how long.
     pub(crate) fn stats(&self) -> impl Iterator<Item = ProgramStats> {
-        self.providers
-            .iter()
-            .map(|provider| provider.program.stats())
+        self.families.iter().map(|family| family.program.stats())
     }
 }
 
-fn full_name(probe: &Probe) -> String {
-    format!("{}:{}", probe.provider, probe.name)
+impl Binary<'_> {
+    /// Every location of one probe.
+    fn locations(&self, probe: &Probe) -> Result<Vec<Location>, UsdtError> {
+        if probe.site != Site::Usdt {
+            return self.function(probe.name);
+        }
+        let is_it = |note: &&Note| note.provider == probe.provider && note.name == probe.name;
+        let location = |note: &Note| {
+            Ok(Location {
+                offset: note.offset,
+                semaphore: note.semaphore,
+                args: note.args.clone().map_err(|source| UsdtError::Arg {
+                    probe: probe.full_name(),
+                    source,
+                })?,
+            })
+        };
+        self.notes.iter().filter(is_it).map(location).collect()
+    }
+
+    /// The function `name`, if the binary exports it. Its arguments are not looked at.
+    fn function(&self, name: &str) -> Result<Vec<Location>, UsdtError> {
+        let offset = note::function(self.data, name).map_err(|source| UsdtError::Elf {
+            path: self.path.into(),
+            source,
+        })?;
+        let location = |offset| Location {
+            offset,
+            semaphore: 0,
+            args: Args::default(),
+        };
+        Ok(offset.map(location).into_iter().collect())
+    }
 }

@@ -83,6 +83,17 @@ pub fn parse(data: &[u8]) -> Result<Vec<Note>, object::Error> {
     Ok(notes)
 }
 
+/// Where the exported function `name` begins in the file in memory; `None` where it is not exported.
+///
+/// # Errors
+///
+/// It is no 64-bit ELF file.
+pub fn function(data: &[u8], name: &str) -> Result<Option<u64>, object::Error> {
+    let binary = Binary(ElfFile64::parse(data)?);
+    let address = binary.symbol(name);
+    Ok(address.and_then(|address| binary.file_offset(address, true)))
+}
+
 /// A parsed file, asked for what its notes refer to.
 struct Binary<'data>(ElfFile64<'data>);
 

@@ -2,17 +2,43 @@
 
 use crate::wire_record::*;
 
+/// Where a probe is in its binary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// Where the notes of this name say.
+    Usdt,
+    /// At the beginning of the exported function of this name.
+    Entry,
+    /// Where that function returns to.
+    Return,
+}
+
 /// One probe of `ts_probe`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// As in the note.
     pub provider: &'static str,
-    /// As in the note.
+    /// As in the note, or the function's.
     pub name: &'static str,
+    /// Where it is.
+    pub site: Site,
     /// Its number in the records.
     pub id: u32,
     /// Bit i: argument i is a string.
     pub texts: u8,
+    /// Which argument is kept as the sixth.
+    pub sixth: usize,
+}
+
+impl Probe {
+    /// `provider:name`; a function's return with `%return` behind it.
+    pub fn full_name(&self) -> String {
+        let suffix = match self.site {
+            Site::Return => "%return",
+            Site::Usdt | Site::Entry => "",
+        };
+        format!("{}:{}{suffix}", self.provider, self.name)
+    }
 }
 
 /// The application's provider.
@@ -23,9 +49,7 @@ pub const POSTGRES: &str = "postgresql";
 const fn app(name: &'static str, id: u32, texts: u8) -> Probe {
     Probe {
         provider: APP,
-        name,
-        id,
-        texts,
+        ..postgres(name, id, texts)
     }
 }
 
@@ -33,10 +57,26 @@ const fn postgres(name: &'static str, id: u32, texts: u8) -> Probe {
     Probe {
         provider: POSTGRES,
         name,
+        site: Site::Usdt,
         id,
         texts,
+        sixth: 5,
     }
 }
+
+const fn function(name: &'static str, site: Site, id: u32) -> Probe {
+    Probe {
+        site,
+        ..postgres(name, id, 0)
+    }
+}
+
+/// PostgreSQL looked up a buffer; whether it was there is the seventh argument. These are counted in the
+/// kernel, so it has no number of its own.
+pub const BUFFER_READ: Probe = Probe {
+    sixth: 6,
+    ..postgres("buffer__read__done", TS_PROBE_COUNT, 0)
+};
 
 /// All of them, in the order of `ts_probe`.
 pub const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
@@ -71,9 +111,14 @@ pub const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
     postgres("lwlock__wait__start", TS_PROBE_PG_LWLOCK_WAIT_START, 0b1),
     postgres("lwlock__wait__done", TS_PROBE_PG_LWLOCK_WAIT_DONE, 0b1),
     postgres("smgr__md__read__start", TS_PROBE_PG_SMGR_READ_START, 0),
-    postgres("smgr__md__read__done", TS_PROBE_PG_SMGR_READ_DONE, 0),
-    postgres("", TS_PROBE_PG_WAL_FLUSH_START, 0),
-    postgres("", TS_PROBE_PG_WAL_FLUSH_DONE, 0),
+    // The sixth is the backend that owns a temporary file, the seventh the bytes.
+    Probe {
+        sixth: 6,
+        ..postgres("smgr__md__read__done", TS_PROBE_PG_SMGR_READ_DONE, 0)
+    },
+    // Commits end with it, and no probe is there.
+    function("XLogFlush", Site::Entry, TS_PROBE_PG_WAL_FLUSH_START),
+    function("XLogFlush", Site::Return, TS_PROBE_PG_WAL_FLUSH_DONE),
 ];
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ const BPF_PROG_LOAD: u32 = 5;
 const BPF_LINK_CREATE: u32 = 28;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
+const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
 
 /// A loaded program.
 pub(crate) struct Program {
@@ -38,6 +39,8 @@ pub(crate) struct Places {
     pub(crate) semaphores: Vec<u64>,
     /// What the program gets to know of each.
     pub(crate) cookies: Vec<u64>,
+    /// Whether to run where the functions at these places return.
+    pub(crate) at_return: bool,
 }
 
 /// The start of the kernel's `bpf_attr` for BPF_PROG_LOAD.
@@ -119,7 +122,11 @@ impl Program {
             semaphores: places.semaphores.as_ptr() as u64,
             cookies: places.cookies.as_ptr() as u64,
             count: places.offsets.len() as u32,
-            multi_flags: 0,
+            multi_flags: if places.at_return {
+                BPF_F_UPROBE_MULTI_RETURN
+            } else {
+                0
+            },
             pid: 0,
             pad: 0,
         };

@@ -5,6 +5,7 @@
 mod postgres;
 mod programs;
 mod records;
+mod sched;
 mod sockets;
 mod workload;
 
@@ -38,6 +39,7 @@ fn trace_services(services: Vec<Service>, ring_bytes: u32) -> Tracer {
         services,
         ring_bytes,
         time_programs: true,
+        ..TracerOptions::default()
     };
     Tracer::start(options).expect("the tracer starts")
 }

@@ -13,7 +13,7 @@ use nix::unistd::{Pid, User, chown};
 use tierscope_tracer::Service;
 use tierscope_tracer::host::usdt_fires;
 use tierscope_tracer::usdt::note;
-use tierscope_tracer::usdt::probe::{POSTGRES, PROBES};
+use tierscope_tracer::usdt::probe::{BUFFER_READ, POSTGRES, PROBES, Probe, Site};
 use tierscope_tracer::wire_record::*;
 
 use crate::records::Records;
@@ -158,7 +158,8 @@ fn every_note_of_the_stock_server_parses() {
         assert!(note.offset > 0 && note.semaphore > 0, "{note:?}");
         assert!(note.args.is_ok(), "{note:?}");
     }
-    for probe in PROBES.iter().filter(|probe| probe.provider == POSTGRES) {
+    let noted = |probe: &&Probe| probe.provider == POSTGRES && probe.site == Site::Usdt;
+    for probe in PROBES.iter().filter(noted).chain([&BUFFER_READ]) {
         assert!(
             notes.iter().any(|note| note.name == probe.name),
             "{}",
@@ -226,7 +227,7 @@ fn check_firing(server: &Server) {
     });
     let fired = fired.expect("tracing");
     let probes = PROBES.iter().filter(|probe| probe.provider == POSTGRES);
-    assert_eq!(fired.len(), probes.count());
+    assert_eq!(fired.len(), probes.count() + 1, "and the counted one");
     let of = |name: &str| {
         fired
             .iter()

@@ -41,6 +41,7 @@ pub struct Records {
     pub losses: Vec<ts_loss>,
     pub filtered: Vec<ts_filtered>,
     pub switches: Vec<ts_switch>,
+    pub buffers: Vec<ts_buffers>,
     pub transmits: Vec<ts_transmit>,
     pub accepted: Vec<ts_accepted>,
 }
@@ -83,6 +84,7 @@ impl Records {
             TS_KIND_CLOSE => self.closes.push(fixed(record)),
             TS_KIND_USDT => self.usdt.push(usdt(record)),
             TS_KIND_PROCESS => self.processes.push(fixed(record)),
+            TS_KIND_BUFFERS => self.buffers.push(fixed(record)),
             TS_KIND_LOSS => self.losses.push(fixed(record)),
             TS_KIND_FILTERED => self.filtered.push(fixed(record)),
             TS_KIND_SWITCH => self.switches.push(fixed(record)),

@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use crate::sched;
+
 const NAME: &str = "TIERSCOPE_WORKLOAD";
 
 /// A workload in a process of its own. It does nothing until told to go on.
@@ -47,6 +49,15 @@ impl Workload {
         assert_eq!(self.read_ports(), "");
         assert!(self.child.wait().expect("wait").success());
         self.ports
+    }
+
+    /// Lets it run to its end; returns the lines that it said.
+    pub fn run_and_read(mut self) -> Vec<String> {
+        self.input.write_all(b"go\n").expect("go");
+        let said = std::iter::from_fn(|| Some(self.line()).filter(|line| !line.is_empty()));
+        let lines = said.collect();
+        assert!(self.child.wait().expect("wait").success());
+        lines
     }
 
     /// Notes ports down until another line comes, which it returns.
@@ -100,17 +111,19 @@ fn child() {
         "cut_short" => cut_short(),
         "in_flight" => in_flight(),
         "many" => many(),
+        "hogs" => sched::hogs(),
+        "sleeps" => sched::sleeps(),
         "" => {}
         other => panic!("no workload {other}"),
     }
 }
 
-fn say(line: impl std::fmt::Display) {
+pub(crate) fn say(line: impl std::fmt::Display) {
     println!("@{line}");
 }
 
 /// Says that it is ready, and waits to be told to go on.
-fn gate() {
+pub(crate) fn gate() {
     say("ready");
     let mut line = String::new();
     io::stdin().read_line(&mut line).expect("go");

@@ -31,6 +31,7 @@ mod statement;
 mod stream;
 mod tally;
 mod tree;
+mod unseen_hop;
 
 pub use assembler::{Assembled, Assembler, Options};
 pub use checks::{Segment, Violation, check, segments};

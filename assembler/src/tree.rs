@@ -19,6 +19,7 @@ use crate::hop::{self, Hop, Label};
 use crate::http::HttpFacts;
 use crate::process::Processes;
 use crate::statement;
+use crate::unseen_hop;
 
 /// A finished PostgreSQL exchange with what its backend did.
 pub(crate) struct Query {
@@ -84,6 +85,7 @@ pub(crate) fn build(mut parts: Parts, processes: &mut Processes, counts: &mut Co
     for (key, request) in &parts.apps {
         let server = server_of(&parts, &hops, *key, request);
         handler::spans(*key, request, server, processes, &mut spans, &mut items);
+        unseen_hop::link(&parts, &hops, *key, &items, &mut spans);
     }
     for query in &parts.queries {
         let parent = query_parent(query, &items);

@@ -8,3 +8,4 @@ mod postgres;
 mod properties;
 mod sim;
 mod soup;
+mod unseen_hop;

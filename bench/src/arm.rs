@@ -1,0 +1,40 @@
+//! What runs beside the load.
+
+use serde::Serialize;
+
+/// One way to trace, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// Nothing: what all others are held against.
+    Off,
+    /// Every request, every probe.
+    Full,
+    /// Peer: the same probes, each event a line of JSON that a second process parses.
+    Pipeline,
+    /// Peer: OpenTelemetry's SDK in the app.
+    Otel,
+}
+
+impl Arm {
+    /// All of them, the reference first.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Full, Self::Pipeline, Self::Otel];
+
+    /// In tables.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Full => "100 %, full",
+            Self::Pipeline => "JSON pipeline",
+            Self::Otel => "OpenTelemetry SDK",
+        }
+    }
+
+    /// Further options of `tierscope record`; none where it does not run.
+    pub fn recording(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Full => Some(&[]),
+            Self::Off | Self::Pipeline | Self::Otel => None,
+        }
+    }
+}

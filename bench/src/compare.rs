@@ -1,0 +1,143 @@
+//! The interleaved runs: for every pair and level each arm once, each time in another order.
+
+use std::collections::BTreeMap;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::{
+    arm::Arm,
+    interval::Interval,
+    load::{Load, Pace},
+    plan::{Level, Plan},
+    sample::Sample,
+    session,
+    stand::Stand,
+};
+
+/// Every run, the nth of an arm beside the nth of another.
+#[derive(Debug, Default, Serialize)]
+pub struct Runs {
+    /// What the closed loop got through untraced before the first run (requests/s).
+    pub saturation: f64,
+    samples: BTreeMap<Level, BTreeMap<Arm, Vec<Sample>>>,
+}
+
+impl Runs {
+    /// Makes all runs of the plan.
+    pub fn measure(stand: &Stand, plan: &Plan) -> anyhow::Result<Self> {
+        let mut runs = Self {
+            saturation: warm_up(stand, plan)?,
+            ..Self::default()
+        };
+        let count = plan.pairs as usize * plan.levels.len() * Arm::ALL.len();
+        let bar = bar(count as u64);
+        for pair in 0..plan.pairs {
+            for level in &plan.levels {
+                runs.pair(stand, plan, *level, pair, &bar)?;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(runs)
+    }
+
+    fn pair(
+        &mut self,
+        stand: &Stand,
+        plan: &Plan,
+        level: Level,
+        pair: u32,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
+        let load = Load {
+            pace: level.pace(self.saturation),
+            seconds: plan.seconds(level),
+            seed: u64::from(pair) + 1,
+        };
+        for arm in order(pair) {
+            bar.set_message(format!("{}, {}", level.label(), arm.label()));
+            let sample = session::run(stand, arm, &load)?;
+            let of_level = self.samples.entry(level).or_default();
+            of_level.entry(arm).or_default().push(sample);
+            bar.inc(1);
+        }
+        Ok(())
+    }
+
+    /// The runs of an arm under a level, in their order.
+    pub fn of(&self, level: Level, arm: Arm) -> &[Sample] {
+        let runs = self.samples.get(&level).and_then(|arms| arms.get(&arm));
+        runs.map_or(&[], Vec::as_slice)
+    }
+
+    /// The levels that were measured.
+    pub fn levels(&self) -> impl Iterator<Item = Level> {
+        self.samples.keys().copied()
+    }
+
+    /// The median of a figure.
+    pub fn median(
+        &self,
+        level: Level,
+        arm: Arm,
+        figure: impl Fn(&Sample) -> f64,
+    ) -> Option<Interval> {
+        Interval::of(self.of(level, arm).iter().map(figure))
+    }
+
+    /// By which share a figure of `arm` is above that of `other`, pair by pair, over some levels.
+    pub fn change(
+        &self,
+        levels: &[Level],
+        (arm, other): (Arm, Arm),
+        figure: impl Fn(&Sample) -> f64 + Copy,
+    ) -> Option<Interval> {
+        let pairs = levels
+            .iter()
+            .flat_map(|level| self.of(*level, arm).iter().zip(self.of(*level, other)));
+        Interval::of(pairs.map(|(with, without)| figure(with) / figure(without) - 1.0))
+    }
+}
+
+/// What drifts must not fall on one arm: every pair begins with another, every second one runs backwards.
+fn order(pair: u32) -> Vec<Arm> {
+    let mut arms = Arm::ALL.to_vec();
+    arms.rotate_left(pair as usize / 2 % Arm::ALL.len());
+    if pair % 2 == 1 {
+        arms.reverse();
+    }
+    arms
+}
+
+/// Fills caches and prepares statements; what the closed loop gets through (requests/s).
+fn warm_up(stand: &Stand, plan: &Plan) -> anyhow::Result<f64> {
+    let load = Load {
+        pace: Pace::Closed,
+        seconds: plan.seconds(Level::Saturation),
+        seed: 0,
+    };
+    session::run(stand, Arm::Otel, &load)?;
+    session::run(stand, Arm::Off, &load)?;
+    Ok(session::run(stand, Arm::Off, &load)?.rate)
+}
+
+fn bar(count: u64) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed_precise} < {eta} {msg}");
+    ProgressBar::new(count).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_holds_every_arm_and_no_two_pairs_in_a_row_the_same() {
+        for pair in 0..8 {
+            let mut arms = order(pair);
+            assert_ne!(arms, order(pair + 1));
+            arms.sort_unstable();
+            assert_eq!(arms, Arm::ALL);
+        }
+    }
+}

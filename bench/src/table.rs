@@ -1,0 +1,205 @@
+//! What was measured, as text.
+
+use std::fmt::Write as _;
+
+use crate::{
+    arm::Arm,
+    compare::Runs,
+    hits::Hits,
+    interval::Interval,
+    load::CONNECTIONS,
+    neighbour::{self, Neighbour},
+    outcome::Outcome,
+    plan::Level,
+    programs::Programs,
+    sample::Sample,
+};
+
+/// Everything, the verdicts last.
+pub fn whole(outcome: &Outcome) -> String {
+    let runs = &outcome.runs;
+    let mut text = format!(
+        "Linux {}, {} CPUs for load, stack and tracer together; medians [95 % interval]\n\n",
+        outcome.kernel, outcome.cpus
+    );
+    text += &stack(runs);
+    for level in runs.levels() {
+        text += &of_level(runs, level);
+    }
+    text += &costs(runs);
+    text += &programs(&outcome.programs);
+    text += &hits(&outcome.hits);
+    text += &neighbour(&outcome.neighbour);
+    for target in &outcome.targets {
+        _ = writeln!(text, "{target}");
+    }
+    text
+}
+
+fn stack(runs: &Runs) -> String {
+    let mut text = "The stack's own CPU per request, untraced\n".to_owned();
+    for level in runs.levels() {
+        let all = runs.median(level, Arm::Off, Sample::stack_us);
+        let tiers = ["nginx", "app", "postgres"].map(|tier| {
+            let median = runs.median(level, Arm::Off, |sample| sample.tier_us(tier));
+            format!("{tier} {:.0}", median.map_or(0.0, |tier| tier.median))
+        });
+        _ = writeln!(
+            text,
+            "  {:<19} {} µs: {}",
+            level.label(),
+            number(all, 0),
+            tiers.join(", ")
+        );
+    }
+    text + "\n"
+}
+
+fn of_level(runs: &Runs, level: Level) -> String {
+    let mut text = format!(
+        "{}, {CONNECTIONS} connections, {} runs each\n  {:<18} {:>22} {:>23} {:>8} {:>23} {:>8} {:>9}\n",
+        level.label(),
+        runs.of(level, Arm::Off).len(),
+        "",
+        "requests/s",
+        "p50 ms",
+        "",
+        "p99 ms",
+        "",
+        "CPU µs"
+    );
+    for arm in Arm::ALL {
+        let ms = |ns: u64| ns as f64 / 1e6;
+        let cpu = runs.median(level, arm, |sample| sample.stack_us() + sample.tracer_us());
+        _ = writeln!(
+            text,
+            "  {:<18} {:>22} {:>23} {:>8} {:>23} {:>8} {:>9.0}",
+            arm.label(),
+            number(runs.median(level, arm, |sample| sample.rate), 0),
+            number(runs.median(level, arm, |sample| ms(sample.p50_ns)), 3),
+            change(runs, level, arm, |sample| sample.p50_ns as f64),
+            number(runs.median(level, arm, |sample| ms(sample.p99_ns)), 3),
+            change(runs, level, arm, |sample| sample.p99_ns as f64),
+            cpu.map_or(0.0, |cpu| cpu.median),
+        );
+    }
+    text + "\n"
+}
+
+/// The median change against no tracing.
+fn change(runs: &Runs, level: Level, arm: Arm, figure: impl Fn(&Sample) -> f64 + Copy) -> String {
+    let change = runs.change(&[level], (arm, Arm::Off), figure);
+    change
+        .filter(|_| arm != Arm::Off)
+        .map_or_else(String::new, |change| {
+            format!("{:+.1} %", change.median * 100.0)
+        })
+}
+
+/// What traced itself.
+fn costs(runs: &Runs) -> String {
+    let Some(level) = runs.levels().last() else {
+        return String::new();
+    };
+    let mut text = format!("What traces, per request, at {}\n", level.label());
+    for arm in Arm::ALL {
+        let samples = runs.of(level, arm);
+        let per_request = |figure: fn(&crate::sample::TracerCost) -> u64| {
+            let of = |sample: &Sample| {
+                let tracer = sample.tracer.as_ref()?;
+                Some(figure(tracer) as f64 / sample.requests.max(1) as f64)
+            };
+            Interval::of(samples.iter().filter_map(of)).map_or(0.0, |all| all.median)
+        };
+        if samples.iter().all(|sample| sample.tracer.is_none()) {
+            continue;
+        }
+        _ = writeln!(
+            text,
+            "  {:<18} {:>6.1} µs CPU {:>8.0} bytes {:>7.1} events kept {:>7.1} left out in the kernel {:>6.2} lost",
+            arm.label(),
+            per_request(|tracer| tracer.cpu_ns) / 1000.0,
+            per_request(|tracer| tracer.bytes),
+            per_request(|tracer| tracer.kept()),
+            per_request(|tracer| tracer.left_out()),
+            per_request(|tracer| tracer.lost()),
+        );
+    }
+    text + "\n"
+}
+
+fn programs(programs: &Programs) -> String {
+    let mut text = format!(
+        "BPF programs at half of saturation, everything attached: {:.1} µs per request\n  {:<18} {:>12} {:>9} {:>12} {:>9}\n",
+        programs.us_per_request(),
+        "",
+        "runs/request",
+        "ns/run",
+        "delivered",
+        "ns/event"
+    );
+    for program in &programs.programs {
+        let per_event = program.delivered.map_or_else(String::new, |delivered| {
+            format!("{:.0}", program.time_ns as f64 / delivered as f64)
+        });
+        _ = writeln!(
+            text,
+            "  {:<18} {:>12.2} {:>9.0} {:>12} {:>9}",
+            program.program,
+            program.runs as f64 / programs.requests.max(1) as f64,
+            program.time_ns as f64 / program.runs.max(1) as f64,
+            program
+                .delivered
+                .map_or_else(String::new, |delivered| delivered.to_string()),
+            per_event,
+        );
+    }
+    _ = writeln!(
+        text,
+        "  kernel hooks together: {:.0} ns per event delivered ({} events)\n",
+        programs.kernel_ns_per_event(),
+        programs.kernel_delivered
+    );
+    text
+}
+
+fn hits(hits: &Hits) -> String {
+    format!(
+        "One hit of a USDT probe, trap, program and record included (ns)\n\
+         \u{20} two numbers            {} untraced, {} traced\n\
+         \u{20} two numbers and a text {} untraced, {} traced\n\n",
+        number(Some(hits.numbers_off), 1),
+        number(Some(hits.numbers_on), 0),
+        number(Some(hits.text_off), 1),
+        number(Some(hits.text_on), 0),
+    )
+}
+
+fn neighbour(busy: &Neighbour) -> String {
+    let per_request = |count: u64| count as f64 / busy.requests.max(1) as f64;
+    format!(
+        "Beside an untraced lab at saturation, traced at {:.0}/s ({} requests there, {} here)\n\
+         \u{20} {:.1} % of what the hooks see never leaves the kernel (goal: 80 %); per traced request {:.1} seen, \
+         {:.1} left out, {:.1} kept, {:.2} lost\n\n",
+        neighbour::RATE,
+        busy.others,
+        busy.requests,
+        busy.share() * 100.0,
+        per_request(busy.tracer.kept() + busy.tracer.left_out() + busy.tracer.lost()),
+        per_request(busy.tracer.left_out()),
+        per_request(busy.tracer.kept()),
+        per_request(busy.tracer.lost()),
+    )
+}
+
+fn number(interval: Option<Interval>, digits: usize) -> String {
+    interval.map_or_else(
+        || "-".to_owned(),
+        |all| {
+            format!(
+                "{:.digits$} [{:.digits$}, {:.digits$}]",
+                all.median, all.low, all.high
+            )
+        },
+    )
+}

@@ -1,21 +1,24 @@
 //! Runs the passes over a stream of events in bounded memory.
 
 use tierscope_model::{
-    Body, Event, Incomplete, Loss, Nanos, ProcessChange, RequestId, Send, SocketCookie, Span,
-    Timestamp, Trace, TraceId, Usdt,
+    Body, Event, Incomplete, Loss, Nanos, Probe, ProcessChange, RequestId, Send, SocketCookie,
+    Span, Timestamp, Trace, TraceId, Usdt, attr,
 };
 
-use crate::app::{Apps, Proof};
+use crate::app::{Apps, Proof, RequestKey};
 use crate::backend::{Backends, Work};
 use crate::checks::check;
 use crate::connections::Connections;
 use crate::counts::Counts;
 use crate::exchange::{Exchange, Facts};
+use crate::marks::Mark;
 use crate::order::Order;
+use crate::passage::Gaps;
 use crate::postgres::{PgFacts, PgKind};
 use crate::process::Processes;
 use crate::requests::Requests;
 use crate::statement::exchange_spans;
+use crate::threads::{Owner, Threads};
 use crate::tree::{self, Parts, Query};
 
 /// Settings of an assembly.
@@ -29,6 +32,9 @@ pub struct Options {
     pub window: Nanos,
     /// Most requests held open at a time.
     pub max_requests: usize,
+    /// Events that the traced kernel had no hook for, as the recording's header names them: every trace
+    /// says so on its root, and what rests on them is not told.
+    pub unmeasured: Vec<String>,
 }
 
 impl Default for Options {
@@ -38,6 +44,7 @@ impl Default for Options {
             grace: 1_000_000_000,
             window: 200_000_000,
             max_requests: 100_000,
+            unmeasured: Vec::new(),
         }
     }
 }
@@ -60,6 +67,7 @@ pub struct Assembler {
     connections: Connections,
     apps: Apps,
     backends: Backends,
+    threads: Threads,
     requests: Requests,
     losses: Vec<Loss>,
     counts: Counts,
@@ -78,12 +86,14 @@ impl Assembler {
     /// `services` are the recording's, in its order; `host` is the traced host's name.
     pub fn new(services: Vec<String>, host: String, options: Options) -> Assembler {
         let patience = options.response_timeout + 2 * options.grace;
+        let gaps = Gaps::of(&options.unmeasured);
         Assembler {
             order: Order::new(options.window),
-            processes: Processes::new(services, host),
-            connections: Connections::default(),
+            processes: Processes::new(services, host, gaps),
+            connections: Connections::new(gaps),
             apps: Apps::default(),
             backends: Backends::default(),
+            threads: Threads::default(),
             requests: Requests::new(options.grace, patience, options.max_requests),
             losses: Vec::new(),
             counts: Counts::default(),
@@ -127,7 +137,13 @@ impl Assembler {
         self.counts.http_messages = tally.http_parsed;
         self.counts.http_unparsed = tally.http_unparsed;
         self.counts.unasked = tally.unasked;
-        self.counts.over_budget = tally.over_budget + self.requests.over_budget;
+        self.counts.retransmits_after_read = tally.retransmits_after_read;
+        self.threads.finish();
+        self.counts.files_apart = self.threads.files_apart;
+        self.counts.disk_requests_apart = self.threads.blocks_apart;
+        let threads = self.threads.over_budget + self.threads.paths.over_budget;
+        let kept = self.requests.over_budget + self.backends.over_budget + threads;
+        self.counts.over_budget = tally.over_budget + kept;
         (self.out, self.counts)
     }
 
@@ -138,14 +154,15 @@ impl Assembler {
             Body::Socket(socket) => self.connections.socket(&socket, time, &mut self.finished),
             Body::Send(send) => self.send(&send, time),
             Body::Recv(recv) => {
-                self.apps.recv(recv.tid, recv.cookie, time);
+                let owner = self.apps.recv(recv.tid, recv.cookie, time);
+                self.note(recv.tid, time, Some(recv.cookie), owner, time);
                 if let Some(arrival) = &recv.arrival {
                     self.connections.arrive(arrival);
                 }
                 self.connections.recv(&recv, time, &mut self.finished);
             }
             Body::Arrive(arrive) => self.connections.arrive(&arrive),
-            Body::Retransmit(retransmit) => self.connections.retransmit(&retransmit),
+            Body::Retransmit(retransmit) => self.connections.retransmit(&retransmit, time),
             Body::Close(close) => self.close(close.cookie, time),
             Body::Usdt(usdt) => self.probe(usdt, time),
             Body::Process(process) => {
@@ -154,19 +171,23 @@ impl Assembler {
                 }
                 self.processes.change(&process, time);
             }
+            Body::Switch(switch) => self.threads.switch(time, switch),
+            Body::File(file) => self.threads.file(&file, time),
+            Body::FileName(name) => self.threads.paths.name(name),
+            Body::Stack(stack) => self.threads.paths.stack(&stack),
+            Body::Block(block) => self.threads.block(&block, time),
+            Body::Buffers(buffers) => self.backends.buffers(buffers, time),
             Body::Loss(loss) => {
+                self.threads.loss(loss.first, loss.last);
                 self.counts.lost_events += loss.count;
                 self.losses.push(loss);
             }
-            Body::Filtered(_)
-            | Body::Transmit(_)
-            | Body::Accepted(_)
-            | Body::Switch(_)
-            | Body::File(_)
-            | Body::FileName(_)
-            | Body::Block(_)
-            | Body::Buffers(_)
-            | Body::Stack(_) => {}
+            Body::Transmit(transmit) => {
+                self.connections
+                    .transmit(&transmit, time, &mut self.finished);
+            }
+            Body::Accepted(accepted) => self.connections.accepted(&accepted, time),
+            Body::Filtered(_) => {}
         }
         let finished = std::mem::take(&mut self.finished);
         self.place_all(finished);
@@ -174,7 +195,8 @@ impl Assembler {
     }
 
     fn send(&mut self, send: &Send, time: Timestamp) {
-        self.apps.send(send.tid, send.cookie);
+        let owner = self.apps.send(send.tid, send.cookie);
+        self.note(send.tid, send.start, Some(send.cookie), owner, time);
         let begun = self.connections.send(send, time, &mut self.finished);
         for begun in begun {
             if let Some(request) = self.apps.bind(send.cookie, &begun) {
@@ -192,9 +214,46 @@ impl Assembler {
         if usdt.probe.is_application() {
             let request = self.apps.probe(&usdt, time);
             self.requests.app(request, time);
+            self.note_probe(&usdt, request, time);
         } else {
+            self.threads.seen(usdt.tid, time);
             self.backends.probe(usdt, time);
         }
+    }
+
+    fn note_probe(&mut self, usdt: &Usdt, request: RequestKey, time: Timestamp) {
+        let owner = self.apps.owner(request, usdt.tid);
+        let begins = usdt.probe == Probe::RequestStart;
+        let read = self.apps.read_of(request).filter(|_| begins);
+        if let (Some(read), Some(owner)) = (read, &owner) {
+            self.threads.adopt_read(usdt.tid, read.cookie, owner);
+        }
+        let mark = Mark {
+            time,
+            socket: None,
+            owner,
+            // The application does a file's I/O on one thread, in one call.
+            held: usdt.probe == Probe::FileIoStart,
+        };
+        self.threads.mark(usdt.tid, mark, time);
+    }
+
+    /// Thread `tid` called at `time` and was back in the process at `until`.
+    fn note(
+        &mut self,
+        tid: u32,
+        time: Timestamp,
+        socket: Option<SocketCookie>,
+        owner: Option<Owner>,
+        until: Timestamp,
+    ) {
+        let mark = Mark {
+            time,
+            socket,
+            owner,
+            held: false,
+        };
+        self.threads.mark(tid, mark, until);
     }
 
     fn place_all(&mut self, finished: Vec<Exchange>) {
@@ -246,7 +305,7 @@ impl Assembler {
             .apps
             .release(exchange.number, exchange.client.cookie, facts);
         let work = match (exchange.server.pid, exchange.server_times()) {
-            (Some(pid), Some((start, end))) => self.backends.take(pid, start, end),
+            (Some(pid), Some(times)) => self.backends.take(pid, times, &mut self.threads),
             _ => Work::default(),
         };
         let binding = binding.filter(|binding| {
@@ -279,7 +338,9 @@ impl Assembler {
         exchange_spans(
             &exchange,
             work,
+            None,
             &mut self.processes,
+            &self.threads,
             &mut self.counts,
             &mut spans,
         );
@@ -326,6 +387,10 @@ impl Assembler {
         let horizon = self.now - 2 * self.patience;
         self.losses.retain(|loss| loss.last >= horizon);
         self.apps.forget(horizon);
+        let open = self.requests.oldest().into_iter();
+        let open = open.chain(self.connections.oldest()).min();
+        let begun = open.unwrap_or(self.now).min(self.now - self.options.grace);
+        self.threads.forget(begun.max(horizon));
         self.processes.forget(horizon);
     }
 
@@ -337,13 +402,27 @@ impl Assembler {
             parts.incomplete.push(Incomplete::EventLoss);
             self.set_doubtful_apart(&mut parts);
         }
-        let trace = tree::build(parts, &mut self.processes, &mut self.counts);
+        let mut trace = tree::build(
+            parts,
+            &mut self.processes,
+            &mut self.threads,
+            &mut self.counts,
+        );
         if trace.spans.is_empty() {
             return;
         }
+        self.say_unmeasured(&mut trace);
         self.counts.traces += 1;
         self.counts.conservation_violations += check(&trace).len() as u64;
         self.out.push(Assembled::Request(trace));
+    }
+
+    fn say_unmeasured(&self, trace: &mut Trace) {
+        let events = self.options.unmeasured.iter();
+        let words: Vec<String> = events.map(|e| format!("{e}: not measured")).collect();
+        if let Some(root) = trace.spans.first_mut().filter(|_| !words.is_empty()) {
+            root.attributes.set(attr::NOT_MEASURED, words.join("; "));
+        }
     }
 
     /// A poll tells of a query only if nothing between its probe and its send was lost; what a

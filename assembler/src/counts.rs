@@ -29,10 +29,16 @@ pub struct Counts {
     pub unanswered: u64,
     /// Answers without a request.
     pub unasked: u64,
+    /// Segments sent again whose message had been read by then: they cost nothing and stand in no trace.
+    pub retransmits_after_read: u64,
     /// Parts that would have been negative.
     pub negative_durations: u64,
     /// Sums that did not match, and children outside their parent without a flag.
     pub conservation_violations: u64,
-    /// Connections' log entries and requests closed early because a memory limit was reached.
+    /// Calls on files that could not be told to be any request's.
+    pub files_apart: u64,
+    /// Requests to disks that could not be told to be any request's.
+    pub disk_requests_apart: u64,
+    /// Connections' and threads' log entries and requests closed early because a memory limit was reached.
     pub over_budget: u64,
 }

@@ -1,6 +1,6 @@
 //! Pass 5: one exchange becomes the spans of its hop.
 //!
-//! The client's span holds the request's way (transfer, receive queue), the server's span, and the
+//! The client's span holds the request's way (send, wire, receive queue), the server's span, and the
 //! answer's way. With the server's processing these parts tile the client's span to the nanosecond.
 
 use std::sync::Arc;
@@ -11,8 +11,11 @@ use tierscope_model::{
 
 use crate::counts::Counts;
 use crate::exchange::{End, Exchange, Passage};
+use crate::passage::{self, Gaps};
 use crate::process::Processes;
+use crate::retransmit::{Hole, Retransmits};
 use crate::span_id::derive;
+use crate::tree::internal;
 
 /// An exchange's place in the tree: its two ends, either of which may not be traced.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +72,7 @@ pub(crate) fn spans(
     let between = format!("{} → {}", client_resource.service, server_resource.service);
     let way = Way {
         exchange,
+        gaps: processes.gaps(),
         client: client.span_id,
         between,
         counts,
@@ -96,6 +100,11 @@ fn client_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> 
             span.attributes
                 .set(key, seq(exchange, passage).id().to_owned());
         }
+    }
+    if let Some((sent, established)) = exchange.setup.and_then(|setup| setup.connect) {
+        let attributes = &mut span.attributes;
+        attributes.set(attr::CONNECT_NS, established.since(sent));
+        attributes.set(attr::CONNECTED_BEFORE_NS, times.0.since(established));
     }
     peer(&mut span, &exchange.server);
     Some(span)
@@ -168,9 +177,31 @@ fn seq(exchange: &Exchange, passage: &Passage) -> Evidence {
     ))
 }
 
+/// What was sent again of a message, on its way's span.
+fn describe(part: &mut Span, resent: &Retransmits) {
+    let attributes = &mut part.attributes;
+    attributes.set(attr::RETRANSMITS, resent.segments);
+    attributes.set(attr::RETRANSMIT_BYTES, resent.bytes);
+    if resent.spurious > 0 {
+        attributes.set(attr::RETRANSMIT_SPURIOUS, resent.spurious);
+    }
+    if resent.unmeasured == 0 {
+        attributes.set(attr::RETRANSMIT_HOLE_NS, resent.cost());
+        return;
+    }
+    let words =
+        "what retransmits cost: not measured, neither the arrival nor the wire's own time was seen";
+    let all = match attributes.text(attr::NOT_MEASURED) {
+        Some(before) => format!("{before}; {words}"),
+        None => words.to_owned(),
+    };
+    attributes.set(attr::NOT_MEASURED, all);
+}
+
 /// The two ways of one exchange.
 struct Way<'a> {
     exchange: &'a Exchange,
+    gaps: Gaps,
     client: SpanId,
     between: String,
     counts: &'a mut Counts,
@@ -178,7 +209,7 @@ struct Way<'a> {
 
 impl Way<'_> {
     fn parts(mut self, client: &Arc<Resource>, server: &Arc<Resource>) -> Vec<Span> {
-        let mut spans = Vec::with_capacity(4);
+        let mut spans = Vec::with_capacity(6);
         let exchange = self.exchange;
         if let Some(request) = &exchange.request {
             self.one_way(request, "request", client, server, &mut spans);
@@ -198,34 +229,64 @@ impl Way<'_> {
         to: &Arc<Resource>,
         out: &mut Vec<Span>,
     ) {
-        let Some(start) = passage.first_write else {
-            return;
-        };
-        match (passage.arrival, passage.last_read) {
-            (Some(arrival), read) => {
-                out.push(self.part("transfer", passage, direction, (start, arrival), from));
-                if let Some(read) = read {
-                    let mut queue =
-                        self.part("receive queue", passage, direction, (arrival, read), to);
-                    if passage.arrival_late {
-                        queue.attributes.set(
-                            attr::NOT_MEASURED,
-                            "arrival noted late, by up to the reader's call",
-                        );
-                    }
-                    out.push(queue);
-                }
+        for stretch in passage::stretches(passage, self.gaps) {
+            let resource = if stretch.name == passage::QUEUE {
+                to
+            } else {
+                from
+            };
+            let mut part = self.part(stretch.name, passage, direction, stretch.time, resource);
+            if !stretch.unmeasured.is_empty() {
+                let words = stretch.unmeasured.join("; ");
+                part.attributes.set(attr::NOT_MEASURED, words);
             }
-            (None, Some(read)) => {
-                let mut transfer = self.part("transfer", passage, direction, (start, read), from);
-                transfer.attributes.set(
-                    attr::NOT_MEASURED,
-                    "arrival: the receive queue is part of this transfer",
-                );
-                out.push(transfer);
-            }
-            (None, None) => {}
+            let mut inside = match stretch.name {
+                passage::QUEUE => self.accept(&part, direction).into_iter().collect(),
+                _ => self.holes(&mut part, passage),
+            };
+            out.push(part);
+            out.append(&mut inside);
         }
+    }
+
+    /// What of a request's wait in the queue was for accept(2).
+    fn accept(&self, queue: &Span, direction: &'static str) -> Option<Span> {
+        let setup = self.exchange.setup.filter(|_| direction == "request")?;
+        let end = setup.accepted?.min(queue.end);
+        let evidence = queue.parent.as_ref()?.evidence.clone();
+        (queue.start < end).then(|| {
+            let link = Link {
+                span_id: queue.span_id,
+                evidence,
+            };
+            let id = derive("accept", &[queue.span_id.0]);
+            let resource = queue.resource.clone();
+            internal(id, Some(link), "accept", (queue.start, end), resource)
+        })
+    }
+
+    /// Notes on the way of a message what of it was sent again, and what of that time falls into `part`.
+    fn holes(&self, part: &mut Span, passage: &Passage) -> Vec<Span> {
+        let resent = &passage.retransmits;
+        if resent.segments == 0 {
+            return Vec::new();
+        }
+        let evidence = part.parent.as_ref().map(|link| link.evidence.clone());
+        let within = |hole: &Hole| {
+            let time = (hole.start.max(part.start), hole.end.min(part.end));
+            let link = Link {
+                span_id: part.span_id,
+                evidence: evidence.clone()?,
+            };
+            let id = derive("retransmit hole", &[part.span_id.0, hole.start.0]);
+            let resource = part.resource.clone();
+            (time.0 < time.1).then(|| internal(id, Some(link), "retransmit hole", time, resource))
+        };
+        let holes = resent.holes.iter().filter_map(within).collect();
+        if part.name != passage::SEND {
+            describe(part, resent);
+        }
+        holes
     }
 
     fn part(
@@ -244,9 +305,6 @@ impl Way<'_> {
         attributes.set(attr::HOP, self.between.clone());
         attributes.set(attr::DIRECTION, direction);
         attributes.set(attr::BYTES, passage.bytes);
-        if passage.retransmits > 0 {
-            attributes.set(attr::RETRANSMITS, passage.retransmits);
-        }
         Span {
             span_id: derive(name, &[self.client.0, u64::from(direction == "response")]),
             parent: Some(Link {
@@ -280,7 +338,10 @@ impl Way<'_> {
         if write < read || response.last_read.is_none() {
             return;
         }
-        let sum: u64 = parts.iter().map(Span::duration).sum::<u64>() + write.since(read);
+        let parts = parts
+            .iter()
+            .filter(|span| span.parent_id() == Some(self.client));
+        let sum: u64 = parts.map(Span::duration).sum::<u64>() + write.since(read);
         if sum != end.since(start) {
             self.counts.conservation_violations += 1;
         }

@@ -1,4 +1,4 @@
-//! Traced processes and the resource each span carries.
+//! Traced processes, the resource each span carries, and what their kernel could not tell.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -6,22 +6,31 @@ use std::sync::Arc;
 
 use tierscope_model::{Process, ProcessChange, Resource, Timestamp};
 
+use crate::passage::Gaps;
+
 /// What is known of each process; entries outlive their process, as spans are made later.
 pub(crate) struct Processes {
     services: Vec<String>,
     host: String,
     known: HashMap<u32, Arc<Resource>>,
     exited: HashMap<u32, Timestamp>,
+    gaps: Gaps,
 }
 
 impl Processes {
-    pub(crate) fn new(services: Vec<String>, host: String) -> Processes {
+    pub(crate) fn new(services: Vec<String>, host: String, gaps: Gaps) -> Processes {
         Processes {
             services,
             host,
             known: HashMap::new(),
             exited: HashMap::new(),
+            gaps,
         }
+    }
+
+    /// What their kernel had no hook for.
+    pub(crate) fn gaps(&self) -> Gaps {
+        self.gaps
     }
 
     pub(crate) fn change(&mut self, process: &Process, time: Timestamp) {

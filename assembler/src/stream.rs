@@ -1,11 +1,13 @@
-//! One direction of a connection by byte offset: what was written, what arrived, what was read.
+//! One direction of a connection by byte offset: what was written, what left, what arrived, what was read.
 //!
 //! Offsets are TCP sequence numbers unwrapped to 64 bits, so a stream may pass 4 GiB. The sender's
 //! range is the receiver's range: no header is needed to match the two ends.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tierscope_model::Timestamp;
+use tierscope_model::{Nanos, Timestamp};
+
+use crate::retransmit::Resent;
 
 /// First offset given out: room below for bytes that were sent before tracing began.
 pub(crate) const ORIGIN: u64 = 1 << 32;
@@ -27,6 +29,14 @@ pub(crate) struct Write {
     pub(crate) by: Caller,
 }
 
+/// Bytes `[lo, hi)` that left for the device for the first time, at `time` at the latest.
+#[derive(Clone, Debug)]
+pub(crate) struct Departure {
+    pub(crate) lo: u64,
+    pub(crate) hi: u64,
+    pub(crate) time: Timestamp,
+}
+
 /// In-order bytes `[lo, hi)` that were there at `time`.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
@@ -34,6 +44,8 @@ pub(crate) struct Arrival {
     pub(crate) hi: u64,
     pub(crate) time: Timestamp,
     pub(crate) late: bool,
+    /// When the first of them came that had to wait for others before them.
+    pub(crate) held: Option<Timestamp>,
 }
 
 /// Bytes `[lo, hi)` taken by one call.
@@ -50,10 +62,19 @@ pub(crate) struct Read {
 pub(crate) struct Stream {
     reference: Option<(u32, u64)>,
     writes: VecDeque<Write>,
+    departures: VecDeque<Departure>,
     arrivals: VecDeque<Arrival>,
     reads: VecDeque<Read>,
-    retransmits: VecDeque<(u64, u64)>,
-    ahead: BTreeMap<u64, u64>,
+    retransmits: VecDeque<Resent>,
+    /// Segments that came though the receiver had all of them, and when.
+    repeats: VecDeque<(u64, u64, Timestamp)>,
+    ahead: BTreeMap<u64, (u64, Timestamp)>,
+    /// The shortest that a segment was seen to be on its way.
+    fastest: Option<Nanos>,
+    /// What lies below it was forgotten: its message was finished.
+    pruned: u64,
+    /// All before it left for the device.
+    pub(crate) left: u64,
     /// One past the last byte written; before the first write, where the stream was taken up.
     pub(crate) written: u64,
     /// One past the last byte read; before the first read, where the stream was taken up.
@@ -66,7 +87,7 @@ impl Stream {
     pub(crate) fn offset(&mut self, seq: u32) -> u64 {
         let Some((reference, offset)) = self.reference else {
             self.reference = Some((seq, ORIGIN));
-            (self.written, self.read) = (ORIGIN, ORIGIN);
+            (self.written, self.read, self.left) = (ORIGIN, ORIGIN, ORIGIN);
             return ORIGIN;
         };
         let delta = i64::from(seq.wrapping_sub(reference) as i32);
@@ -98,42 +119,118 @@ impl Stream {
     /// a segment ahead of a hole waits for the one that fills it.
     pub(crate) fn arrived(&mut self, lo: u64, hi: u64, expected: u64, time: Timestamp, late: bool) {
         if hi <= expected {
-            return;
+            return self.repeats.push_back((lo, hi, time));
         }
         if lo > expected {
-            let end = self.ahead.entry(lo).or_insert(hi);
-            *end = hi.max(*end);
+            let ahead = self.ahead.entry(lo).or_insert((hi, time));
+            ahead.0 = hi.max(ahead.0);
             return;
         }
-        let hi = self.fill(hi);
-        self.arrivals.push_back(Arrival {
+        self.note_speed(hi, time);
+        let (hi, held) = self.fill(hi);
+        let arrival = Arrival {
             lo: expected,
             hi,
             time,
             late,
-        });
+            held,
+        };
+        insert_by(&mut self.arrivals, arrival, |a| a.lo);
     }
 
-    fn fill(&mut self, mut hi: u64) -> u64 {
+    fn fill(&mut self, mut hi: u64) -> (u64, Option<Timestamp>) {
+        let mut held: Option<Timestamp> = None;
         while let Some(entry) = self.ahead.first_entry() {
             if *entry.key() > hi {
                 break;
             }
-            hi = hi.max(entry.remove());
+            let (end, time) = entry.remove();
+            hi = hi.max(end);
+            held = Some(held.map_or(time, |held| held.min(time)));
         }
-        hi
+        (hi, held)
     }
 
-    pub(crate) fn retransmitted(&mut self, lo: u64, hi: u64) {
-        self.retransmits.push_back((lo, hi));
+    /// The byte before `hi` came: how long it was on its way.
+    fn note_speed(&mut self, hi: u64, time: Timestamp) {
+        let left = self.departure_of(hi - 1).map(|departure| departure.time);
+        if let Some(left) = left.filter(|left| *left <= time) {
+            let took = time.since(left);
+            self.fastest = Some(self.fastest.map_or(took, |fastest| fastest.min(took)));
+        }
     }
 
-    /// Retransmitted segments that hold bytes of `[lo, hi)`.
-    pub(crate) fn retransmits_in(&self, lo: u64, hi: u64) -> u64 {
-        self.retransmits
-            .iter()
-            .filter(|(a, b)| *a < hi && lo < *b)
-            .count() as u64
+    /// Bytes `[lo, hi)` left for the device; of those that were known to have left, the first time counts.
+    pub(crate) fn departed(&mut self, lo: u64, hi: u64, time: Timestamp) {
+        let mut index = self.departures.partition_point(|d| d.hi <= lo);
+        let mut at = lo;
+        while at < hi {
+            let known = self.departures.get(index).map(|d| (d.lo, d.hi));
+            let (until, next) = known.filter(|known| known.0 < hi).unwrap_or((hi, hi));
+            if at < until {
+                let (lo, hi) = (at, until);
+                self.departures.insert(index, Departure { lo, hi, time });
+                index += 1;
+            }
+            at = next.max(until);
+            index += 1;
+        }
+        self.left = self.reach(self.left);
+    }
+
+    /// How far the bytes from `at` on left without a gap.
+    fn reach(&self, mut at: u64) -> u64 {
+        let first = self.departures.partition_point(|d| d.hi <= at);
+        for departure in self.departures.range(first..) {
+            if departure.lo > at {
+                break;
+            }
+            at = departure.hi;
+        }
+        at
+    }
+
+    /// When the last of the bytes `[lo, hi)` left; none where that of any was not seen.
+    pub(crate) fn left_by(&self, lo: u64, hi: u64) -> Option<Timestamp> {
+        let first = self.departures.partition_point(|d| d.hi <= lo);
+        let within = self.departures.range(first..).take_while(|d| d.lo < hi);
+        let last = within.map(|d| d.time).max();
+        last.filter(|_| self.reach(lo) >= hi)
+    }
+
+    /// False: the message it belongs to was read before, so the receiver had it.
+    pub(crate) fn retransmitted(&mut self, resent: Resent) -> bool {
+        let open = resent.hi > self.pruned;
+        if open {
+            self.retransmits.push_back(resent);
+        }
+        open
+    }
+
+    /// Retransmitted segments that hold bytes of `[lo, hi)`, in order of time.
+    pub(crate) fn retransmits_in(&self, lo: u64, hi: u64) -> impl Iterator<Item = &Resent> {
+        let holds = move |resent: &&Resent| resent.lo < hi && lo < resent.hi;
+        self.retransmits.iter().filter(holds)
+    }
+
+    /// When segments came that hold bytes of `[lo, hi)` and that the receiver had all of.
+    pub(crate) fn repeats_in(&self, lo: u64, hi: u64) -> impl Iterator<Item = Timestamp> {
+        let holds = move |repeat: &&(u64, u64, Timestamp)| repeat.0 < hi && lo < repeat.1;
+        self.repeats.iter().filter(holds).map(|repeat| repeat.2)
+    }
+
+    /// The shortest that a segment of this direction was seen to be on its way so far.
+    pub(crate) fn fastest(&self) -> Option<Nanos> {
+        self.fastest
+    }
+
+    /// When the last call that wrote was entered.
+    pub(crate) fn last_write(&self) -> Option<Timestamp> {
+        self.writes.back().map(|write| write.start)
+    }
+
+    pub(crate) fn departure_of(&self, offset: u64) -> Option<&Departure> {
+        holding(&self.departures, offset, |d| (d.lo, d.hi))
     }
 
     pub(crate) fn write_of(&self, offset: u64) -> Option<&Write> {
@@ -151,19 +248,26 @@ impl Stream {
     /// Forgets what lies wholly below `offset`.
     pub(crate) fn prune(&mut self, offset: u64) {
         drop_below(&mut self.writes, offset, |w| w.hi);
+        drop_below(&mut self.departures, offset, |d| d.hi);
         drop_below(&mut self.arrivals, offset, |a| a.hi);
         drop_below(&mut self.reads, offset, |r| r.hi);
-        drop_below(&mut self.retransmits, offset, |r| r.1);
-        self.ahead.retain(|_, hi| *hi > offset);
+        self.retransmits.retain(|r| r.hi > offset);
+        self.repeats.retain(|r| r.1 > offset);
+        self.ahead.retain(|_, (hi, _)| *hi > offset);
+        self.pruned = self.pruned.max(offset);
+        // What was not seen to leave by now never will be.
+        self.left = self.left.max(offset);
     }
 
     /// Entries held, for the memory budget.
     pub(crate) fn len(&self) -> usize {
         self.writes.len()
+            + self.departures.len()
             + self.arrivals.len()
             + self.reads.len()
             + self.ahead.len()
             + self.retransmits.len()
+            + self.repeats.len()
     }
 }
 

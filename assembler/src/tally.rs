@@ -8,12 +8,16 @@ use crate::queue::Open;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     number: u64,
+    /// This kernel does not tell when bytes leave for the device.
+    pub(crate) departures_unmeasured: bool,
     /// HTTP message heads read.
     pub(crate) http_parsed: u64,
     /// Sends that should have begun an HTTP message and could not be read.
     pub(crate) http_unparsed: u64,
     /// HTTP answers that had no request.
     pub(crate) unasked: u64,
+    /// Segments sent again whose message had been read by then.
+    pub(crate) retransmits_after_read: u64,
     /// Log entries and connections dropped at a memory limit.
     pub(crate) over_budget: u64,
 }

@@ -11,15 +11,20 @@ use crate::app::{Binding, Proof, RequestKey};
 use crate::app_request::AppRequest;
 use crate::arrange::arrange;
 use crate::backend::Work;
+use crate::charge;
 use crate::counts::Counts;
 use crate::endpoint::route;
 use crate::exchange::{Exchange, Facts};
+use crate::file_spans;
 use crate::handler;
 use crate::hop::{self, Hop, Label};
 use crate::http::HttpFacts;
+use crate::nginx;
 use crate::process::Processes;
+use crate::setup::connect_span;
 use crate::statement;
 use crate::unseen_hop;
+use crate::threads::Threads;
 
 /// A finished PostgreSQL exchange with what its backend did.
 pub(crate) struct Query {
@@ -63,7 +68,12 @@ impl Parts {
 }
 
 /// Builds the trace of one request.
-pub(crate) fn build(mut parts: Parts, processes: &mut Processes, counts: &mut Counts) -> Trace {
+pub(crate) fn build(
+    mut parts: Parts,
+    processes: &mut Processes,
+    threads: &mut Threads,
+    counts: &mut Counts,
+) -> Trace {
     parts.exchanges.sort_by_key(|x| (x.begun, x.number));
     adopt_asks(&mut parts.exchanges);
     let mut spans = Vec::new();
@@ -71,25 +81,37 @@ pub(crate) fn build(mut parts: Parts, processes: &mut Processes, counts: &mut Co
         .exchanges
         .iter()
         .map(|exchange| {
-            hop::spans(
+            let first = spans.len();
+            let hop = hop::spans(
                 exchange,
                 &http_label(exchange, parts.id),
                 processes,
                 counts,
                 &mut spans,
-            )
+            );
+            charge::receive_queues(exchange, &mut spans[first..], parts.id, threads);
+            hop
         })
         .collect();
     link_hops(&parts, &hops, &mut spans);
+    charge_workers(&parts, &hops, processes, threads, &mut spans);
     let mut items = HashMap::new();
     for (key, request) in &parts.apps {
         let server = server_of(&parts, &hops, *key, request);
         handler::spans(*key, request, server, processes, &mut spans, &mut items);
         unseen_hop::link(&parts, &hops, *key, &items, &mut spans);
+        let item = |at: Option<usize>| items.get(&(*key, at)).copied();
+        if let Some(handler) = charge::find(&mut spans, item(None)) {
+            charge::handler(*key, request, handler, threads);
+        }
+        file_spans::of_handler(*key, request, item, &mut spans, threads);
     }
     for query in &parts.queries {
         let parent = query_parent(query, &items);
-        statement::spans(query, parent, processes, counts, &mut spans);
+        let waited = parent.as_ref();
+        let waited = waited.and_then(|link| connecting(query, link, processes, &spans));
+        spans.extend(waited);
+        statement::spans(query, parent, processes, threads, counts, &mut spans);
     }
     finish(parts, spans, counts)
 }
@@ -185,6 +207,44 @@ fn link_hops(parts: &Parts, hops: &[Hop], spans: &mut [Span]) {
 fn inner_top<'a>(spans: &'a mut [Span], hop: &Hop) -> Option<&'a mut Span> {
     let top = hop.top()?;
     spans.iter_mut().find(|span| span.span_id == top)
+}
+
+/// The making of a query's connection, where what it belongs to waited for that.
+fn connecting(query: &Query, link: &Link, processes: &Processes, spans: &[Span]) -> Option<Span> {
+    query.exchange.setup?;
+    let parent = spans.iter().find(|span| span.span_id == link.span_id)?;
+    connect_span(&query.exchange, parent, link.clone(), processes)
+}
+
+/// Charges the servers that no probe tells of with their worker's time, and with its files.
+fn charge_workers(
+    parts: &Parts,
+    hops: &[Hop],
+    processes: &Processes,
+    threads: &mut Threads,
+    spans: &mut Vec<Span>,
+) {
+    for (at, exchange) in parts.exchanges.iter().enumerate() {
+        let probed = |(key, _): &(RequestKey, AppRequest)| Some(key.0) == exchange.server.pid;
+        if parts.apps.iter().any(probed) {
+            continue;
+        }
+        let asked = 0..parts.exchanges.len();
+        let asked = asked.filter(|other| caller_of(&parts.exchanges, *other) == Some(at));
+        let asked: Vec<&Exchange> = asked.map(|other| &parts.exchanges[other]).collect();
+        let Some(server) = charge::find(spans, hops[at].server) else {
+            continue;
+        };
+        charge::worker(exchange, &asked, server, threads);
+        let files = file_spans::of_worker(exchange, &asked, server, threads);
+        let mut steps = Vec::new();
+        if let Some(id) = parts.id.filter(|_| !asked.is_empty()) {
+            nginx::note_finish(exchange, server, &files);
+            steps = nginx::spans(exchange, &asked, server, id, processes);
+        }
+        spans.extend(files);
+        spans.extend(steps);
+    }
 }
 
 /// The exchange that the client of exchange `at` was serving; none where no or more than one fits.

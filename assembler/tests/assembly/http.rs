@@ -403,8 +403,8 @@ fn ipv6_and_a_reused_address_pair() {
     assert_eq!(traces.len(), 2);
     for trace in &traces {
         assert!(
-            is_whole(trace) && trace.spans.len() == 6,
-            "both ends and four parts"
+            is_whole(trace) && trace.spans.len() == 8,
+            "both ends and six parts"
         );
         assert_eq!(
             trace.spans[0].attributes.text(attr::NETWORK_PEER_ADDRESS),

@@ -9,3 +9,4 @@ mod properties;
 mod sim;
 mod soup;
 mod unseen_hop;
+mod ways;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tierscope_assembler::{Assembled, Options, check, segments};
-use tierscope_model::{Evidence, RequestId, Span, Trace, attr};
+use tierscope_model::{Evidence, RequestId, Span, SpanKind, Trace, attr};
 
 use crate::common::{assemble, shuffled, trace};
 use crate::sim::{Outcome, Plan, run};
@@ -82,6 +82,29 @@ fn holds_together(trace: &Trace) {
         root.start == root.end || at == root.end,
         "segments reach the root's end"
     );
+    for span in &trace.spans {
+        let part = span.attributes.text(attr::PART);
+        let told = part != Some("transfer") || span.attributes.get(attr::NOT_MEASURED).is_some();
+        assert!(told, "what was not measured is said: {span:#?}");
+    }
+}
+
+/// The ways of every hop are measured in full, and each part begins where the one before ends.
+fn ways_are_whole(trace: &Trace) {
+    let ways = ["send", "wire", "receive queue"];
+    for client in trace.spans.iter().filter(|s| s.kind == SpanKind::Client) {
+        for direction in ["request", "response"] {
+            let of = |s: &&Span| {
+                s.parent_id() == Some(client.span_id)
+                    && s.attributes.text(attr::DIRECTION) == Some(direction)
+            };
+            let parts: Vec<&Span> = trace.spans.iter().filter(of).collect();
+            let names: Vec<&str> = parts.iter().map(|s| s.name.as_str()).collect();
+            // The probed query is a client's span, too, without bytes of its own.
+            assert!(names.is_empty() || names == ways, "{names:?}");
+            assert!(parts.is_sorted_by(|a, b| a.end == b.start));
+        }
+    }
 }
 
 proptest! {
@@ -94,6 +117,7 @@ proptest! {
         for trace in assembled.iter().map(trace) {
             stands_right(trace, &outcome);
             holds_together(trace);
+            ways_are_whole(trace);
             prop_assert!(trace.incomplete.is_empty(), "{:?}", trace.incomplete);
             let id = trace.request_id.expect("every request has its id").0 as usize;
             prop_assert_eq!(exchanges(trace), outcome.queries[id - 1]);

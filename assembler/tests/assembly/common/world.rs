@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tierscope_assembler::{Counts, Options};
 use tierscope_model::{
     Arrive, Body, Close, Event, Loss, Probe, Protocol, Recv, RequestId, Retransmit, Send, Socket,
-    SocketCookie, SocketRole, Timestamp, Trace, Usdt,
+    SocketCookie, SocketRole, Timestamp, Trace, Transmit, Usdt,
 };
 
 pub const CLIENT: u32 = 100;
@@ -26,6 +26,8 @@ pub struct Conn {
     /// Next to be written by each end, and next to be read from it.
     pub written: [u32; 2],
     pub read: [u32; 2],
+    /// Segments that came in order at each end and that no event told of yet.
+    pub waiting: [Vec<Arrive>; 2],
 }
 
 /// A call's thread: process and thread id.
@@ -40,6 +42,8 @@ pub struct World {
     pub capture: usize,
     /// Segments come out of order and twice.
     pub disorder: bool,
+    /// Sends so far: all of one's bytes leave within the call, or half of them, or none, by turns.
+    sends: u64,
     next: u64,
 }
 
@@ -51,6 +55,7 @@ impl World {
             events: Vec::new(),
             capture: usize::MAX,
             disorder: false,
+            sends: 0,
             next: 1,
         }
     }
@@ -103,6 +108,7 @@ impl World {
             protocols,
             written: seq,
             read: seq,
+            waiting: [Vec::new(), Vec::new()],
         }
     }
 
@@ -135,6 +141,10 @@ impl World {
         let len = bytes.len() as u32;
         conn.written[end] = seq.wrapping_add(len);
         let start = Timestamp(self.now + self.step / 2);
+        let until = [len, len / 2, 0][(self.sends % 3) as usize];
+        let until = seq.wrapping_add(until);
+        self.sends += 1;
+        let left = Timestamp(self.now + self.step * 3 / 4);
         self.push(Body::Send(Send {
             cookie: conn.cookies[end],
             start,
@@ -145,13 +155,22 @@ impl World {
             protocol: conn.protocols[end],
             head: head.to_vec(),
             tail: tail.to_vec(),
-            transmitted: None,
+            transmitted: (until != seq).then_some((until, left)),
         }));
+        if until != conn.written[end] {
+            let (cookie, end_seq) = (conn.cookies[end], conn.written[end]);
+            self.push(Body::Transmit(Transmit {
+                cookie,
+                seq: until,
+                end_seq,
+            }));
+        }
         self.arrive(conn, end, seq, conn.written[end]);
     }
 
     /// Segments of `[lo, hi)` arrive; in disorder, the second half first, and the first half twice.
-    fn arrive(&mut self, conn: &Conn, end: usize, lo: u32, hi: u32) {
+    /// Those in order wait for the read that takes them.
+    fn arrive(&mut self, conn: &mut Conn, end: usize, lo: u32, hi: u32) {
         let middle = lo.wrapping_add(hi.wrapping_sub(lo) / 2);
         let segments = match self.disorder {
             true => vec![(middle, hi, lo), (lo, middle, lo), (lo, middle, hi)],
@@ -166,15 +185,24 @@ impl World {
                     end_seq,
                 }));
             }
-            let cookie = conn.cookies[1 - end];
-            self.push(Body::Arrive(Arrive {
-                cookie,
-                time: Timestamp(self.now + self.step),
+            self.now += self.step;
+            let arrive = Arrive {
+                cookie: conn.cookies[1 - end],
+                time: Timestamp(self.now),
                 seq,
                 end_seq,
                 rcv_nxt,
                 late: false,
-            }));
+            };
+            if rcv_nxt == seq {
+                conn.waiting[1 - end].push(arrive);
+            } else {
+                self.events.push(Event {
+                    time: Timestamp(self.now),
+                    cpu: 0,
+                    body: Body::Arrive(arrive),
+                });
+            }
         }
     }
 
@@ -182,13 +210,17 @@ impl World {
     pub fn read(&mut self, conn: &mut Conn, end: usize, tid: u32) {
         let (seq, until) = (conn.read[1 - end], conn.written[1 - end]);
         conn.read[1 - end] = until;
+        let newest = conn.waiting[end].pop();
+        for older in std::mem::take(&mut conn.waiting[end]) {
+            self.push(Body::Arrive(older));
+        }
         self.push(Body::Recv(Recv {
             cookie: conn.cookies[end],
             pid: conn.pids[end],
             tid,
             seq,
             len: until.wrapping_sub(seq),
-            arrival: None,
+            arrival: newest,
         }));
     }
 

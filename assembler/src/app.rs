@@ -11,6 +11,7 @@ use tierscope_model::{Probe, RequestId, SocketCookie, Timestamp, Usdt};
 
 use crate::app_request::{AppRequest, ItemKind, PollRead};
 use crate::postgres::{Begun, PgFacts, PgKind, Statement};
+use crate::threads::Owner;
 
 /// A request of one process.
 pub(crate) type RequestKey = (u32, RequestId);
@@ -75,29 +76,58 @@ pub(crate) struct Apps {
     held: HashMap<SocketCookie, Held>,
     /// The request whose transaction is open on a connection.
     transactions: HashMap<SocketCookie, RequestKey>,
+    /// The request that was read from a connection last.
+    serving: HashMap<SocketCookie, RequestKey>,
     /// By exchange number.
     bindings: HashMap<u64, Binding>,
 }
 
 impl Apps {
-    /// A thread read from a socket.
-    pub(crate) fn recv(&mut self, tid: u32, cookie: SocketCookie, time: Timestamp) {
+    /// A thread read from a socket. Returns the request that it read for, if that is known.
+    pub(crate) fn recv(
+        &mut self,
+        tid: u32,
+        cookie: SocketCookie,
+        time: Timestamp,
+    ) -> Option<Owner> {
         let thread = self.threads.entry(tid).or_default();
         thread.last = time;
         thread.read = Some(PollRead { cookie, time, tid });
         thread.end_poll_unless(cookie);
+        let held = self.held.get(&cookie).map(|held| held.request);
+        let serving = self.serving.get(&cookie).copied();
+        let key = held.or(serving.filter(|key| self.is_open(*key)))?;
+        self.owner(key, tid)
     }
 
-    /// A thread wrote to a socket.
-    pub(crate) fn send(&mut self, tid: u32, cookie: SocketCookie) {
-        let Some(thread) = self.threads.get_mut(&tid) else {
-            return;
-        };
+    /// A thread wrote to a socket. Returns the request that it wrote for, if that is known.
+    pub(crate) fn send(&mut self, tid: u32, cookie: SocketCookie) -> Option<Owner> {
+        let thread = self.threads.get_mut(&tid)?;
         thread.read = None;
         match &mut thread.pending {
             Some(pending) if pending.cookie.is_none() => pending.cookie = Some(cookie),
             _ => thread.end_poll_unless(cookie),
         }
+        let held = self.held.get(&cookie).map(|held| held.request);
+        let pending = thread.pending.filter(|p| p.cookie == Some(cookie));
+        let asks = pending.map(|pending| pending.request).or(held);
+        let key = asks.or_else(|| self.serving.get(&cookie).copied())?;
+        self.owner(key, tid)
+    }
+
+    /// The request as the owner of what thread `tid` does.
+    pub(crate) fn owner(&mut self, key: RequestKey, tid: u32) -> Option<Owner> {
+        let request = self.requests.get_mut(&key)?;
+        if !request.tids.contains(&tid) {
+            request.tids.push(tid);
+        }
+        let label = request.label.clone();
+        Some(Owner { key, label })
+    }
+
+    /// The read that the request was taken from.
+    pub(crate) fn read_of(&self, key: RequestKey) -> Option<PollRead> {
+        self.requests.get(&key)?.read
     }
 
     /// A probe of the application fired. Returns the request it belongs to.
@@ -113,6 +143,9 @@ impl Apps {
             .filter(|_| usdt.probe == Probe::RequestStart);
         let request = self.requests.entry(key).or_default();
         request.note(usdt, time, read);
+        if let Some(read) = read {
+            self.serving.insert(read.cookie, key);
+        }
         match usdt.probe {
             Probe::DbQueryStart | Probe::DbAcquireStart => {
                 let item = request.items.len() - 1;
@@ -339,6 +372,7 @@ impl Apps {
     pub(crate) fn close(&mut self, cookie: SocketCookie) {
         self.held.remove(&cookie);
         self.transactions.remove(&cookie);
+        self.serving.remove(&cookie);
     }
 }
 

@@ -1,7 +1,10 @@
 //! Pass 4a: what the application's probes say of one request.
 
+use std::sync::Arc;
+
 use tierscope_model::{Attributes, Nanos, Probe, SocketCookie, SpanEvent, Timestamp, Usdt, attr};
 
+use crate::endpoint::route;
 use crate::postgres::Statement;
 
 /// SQL text in a probe is kept up to this many bytes by the tracer.
@@ -55,6 +58,10 @@ pub(crate) struct AppRequest {
     pub(crate) end: Option<(Timestamp, u16)>,
     pub(crate) items: Vec<Item>,
     pub(crate) points: Vec<SpanEvent>,
+    /// Threads that worked for it.
+    pub(crate) tids: Vec<u32>,
+    /// How it is called where another request's wait is told by it, e.g. `GET /api/report/{id} 9c1f…`.
+    pub(crate) label: Arc<str>,
 }
 
 impl Item {
@@ -116,6 +123,8 @@ impl AppRequest {
                 self.method.clone_from(first);
                 self.path.clone_from(second);
                 self.read = read;
+                let id = format!("{:016x}", usdt.args[0]);
+                self.label = format!("{first} {} {}…", route(second), &id[..4]).into();
             }
             Probe::RequestEnd => self.end = Some((time, usdt.args[2] as u16)),
             Probe::DbAcquireEnd => self.close(time, 0, |kind| matches!(kind, ItemKind::Acquire)),

@@ -5,50 +5,19 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use tierscope_model::{Attributes, Probe, SpanEvent, Timestamp, Usdt};
+use tierscope_model::{
+    Attributes, Buffers, Evidence, Probe, Slice, Span, SpanEvent, Timestamp, Usdt, attr,
+};
 
+use crate::page_read::PageReads;
+use crate::phase::{self, Phase};
 use crate::postgres::Statement;
+use crate::probed::Probed;
+use crate::threads::Threads;
+use crate::waits;
 
-/// Marks kept per backend that is not known to serve a traced connection.
-const MARK_LIMIT: usize = 4096;
-const TEXT_LIMIT: usize = 1024;
-
-/// `LockTagType` of PostgreSQL's storage/lock.h.
-const LOCK_TYPES: [&str; 11] = [
-    "relation",
-    "extend",
-    "frozenid",
-    "page",
-    "tuple",
-    "transactionid",
-    "virtualxid",
-    "spectoken",
-    "object",
-    "userlock",
-    "advisory",
-];
-
-/// `LOCKMODE` of PostgreSQL's storage/lockdefs.h.
-const LOCK_MODES: [&str; 9] = [
-    "none",
-    "AccessShare",
-    "RowShare",
-    "RowExclusive",
-    "ShareUpdateExclusive",
-    "Share",
-    "ShareRowExclusive",
-    "Exclusive",
-    "AccessExclusive",
-];
-
-/// A stretch of work inside the backend.
-#[derive(Clone, Debug)]
-pub(crate) struct Phase {
-    pub(crate) name: &'static str,
-    pub(crate) start: Timestamp,
-    pub(crate) end: Timestamp,
-    pub(crate) attributes: Attributes,
-}
+/// Marks kept per backend; what serves no traced connection is never asked for.
+const LIMIT: usize = 16_384;
 
 /// Everything the backend did for one exchange.
 #[derive(Clone, Debug, Default)]
@@ -57,118 +26,119 @@ pub(crate) struct Work {
     pub(crate) points: Vec<SpanEvent>,
     /// The statement's text as the backend reported it, also for one prepared before tracing began.
     pub(crate) statement: Option<Statement>,
+    /// Attributes that no phase took.
+    pub(crate) attributes: Attributes,
+    /// What its process did: tiles the exchange's time at the server, or is empty.
+    pub(crate) slices: Vec<Slice>,
 }
 
-/// The probes of all backends, until their exchange is finished.
+/// Something a backend told of itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Mark {
+    Probe(Usdt),
+    Buffers(Buffers),
+    /// Reads of pages, told by the last of them.
+    Reads(Phase),
+}
+
+#[derive(Default)]
+struct Backend {
+    marks: VecDeque<(Timestamp, Mark)>,
+    reads: PageReads,
+}
+
+/// What all backends told, until their exchange is finished.
 #[derive(Default)]
 pub(crate) struct Backends {
-    marks: HashMap<u32, VecDeque<(Timestamp, Usdt)>>,
+    known: HashMap<u32, Backend>,
+    /// Marks forgotten at the limit.
+    pub(crate) over_budget: u64,
 }
 
 impl Backends {
     pub(crate) fn probe(&mut self, usdt: Usdt, time: Timestamp) {
-        let marks = self.marks.entry(usdt.pid).or_default();
-        if marks.len() >= MARK_LIMIT {
-            marks.pop_front();
+        let backend = self.known.entry(usdt.pid).or_default();
+        match usdt.probe {
+            Probe::PgSmgrReadStart => backend.reads.start(usdt, time),
+            Probe::PgSmgrReadDone => {
+                if let Some(read) = backend.reads.done(&usdt, time) {
+                    self.read(usdt.pid, read);
+                }
+            }
+            _ => self.push(usdt.pid, time, Mark::Probe(usdt)),
         }
-        marks.push_back((time, usdt));
+    }
+
+    pub(crate) fn buffers(&mut self, buffers: Buffers, time: Timestamp) {
+        self.push(buffers.pid, time, Mark::Buffers(buffers));
+    }
+
+    /// Reads of one relation with nothing told in between become one at once: a scan is long.
+    fn read(&mut self, pid: u32, read: Phase) {
+        let backend = self.known.entry(pid).or_default();
+        match backend.marks.back_mut() {
+            Some((_, Mark::Reads(last))) if last.of == read.of => last.absorb(&read),
+            _ => self.push(pid, read.start, Mark::Reads(read)),
+        }
+    }
+
+    fn push(&mut self, pid: u32, time: Timestamp, mark: Mark) {
+        let marks = &mut self.known.entry(pid).or_default().marks;
+        if marks.len() >= LIMIT {
+            marks.pop_front();
+            self.over_budget += 1;
+        }
+        marks.push_back((time, mark));
     }
 
     /// Takes what backend `pid` did in `[from, to]`; what it did before belongs to nobody.
-    pub(crate) fn take(&mut self, pid: u32, from: Timestamp, to: Timestamp) -> Work {
-        let mut work = Work::default();
-        let mut open: Vec<(Timestamp, Usdt)> = Vec::new();
-        let Some(marks) = self.marks.get_mut(&pid) else {
-            return work;
-        };
-        while let Some((time, usdt)) = marks.pop_front_if(|(time, _)| *time <= to) {
-            if time >= from {
-                work.note(&mut open, time, usdt);
+    pub(crate) fn take(
+        &mut self,
+        pid: u32,
+        (from, to): (Timestamp, Timestamp),
+        threads: &mut Threads,
+    ) -> Work {
+        let mut probed = Probed::default();
+        if let Some(backend) = self.known.get_mut(&pid) {
+            let marks = &mut backend.marks;
+            while let Some((time, mark)) = marks.pop_front_if(|(time, _)| *time <= to) {
+                if time >= from {
+                    probed.note(time, mark);
+                }
             }
         }
+        let probes = probed.any;
+        let mut work = probed.finish(to);
+        work.slices = threads.slices(pid, from, to);
+        if !probes {
+            work.phases.extend(waits::phases(&work.slices));
+        }
+        let did = threads.did(pid, (from, to), |_, _| true);
+        work.phases.extend(did);
         work
     }
 
     pub(crate) fn exited(&mut self, pid: u32) {
-        self.marks.remove(&pid);
+        self.known.remove(&pid);
     }
 }
 
 impl Work {
-    fn note(&mut self, open: &mut Vec<(Timestamp, Usdt)>, time: Timestamp, usdt: Usdt) {
-        match usdt.probe {
-            Probe::PgStatementStatus if !usdt.text[0].is_empty() => {
-                let text = &usdt.text[0];
-                self.statement
-                    .get_or_insert_with(|| Statement::new(text, text.len() >= TEXT_LIMIT));
+    /// Spans of the phases, under the exchange's span at the server. Where it `completed` as many
+    /// statements as it executed, and several, each execution has its rows.
+    pub(crate) fn spans(&self, server: &Span, completed: &[Option<u64>]) -> Vec<Span> {
+        let pid = server.resource.pid.to_string();
+        let within = |phase: &&Phase| server.start <= phase.start && phase.end <= server.end;
+        let mut phases: Vec<Phase> = self.phases.iter().filter(within).cloned().collect();
+        let executions = || phases.iter().filter(|phase| phase.name == "execute");
+        if completed.len() > 1 && executions().count() == completed.len() {
+            let executions = phases.iter_mut().filter(|phase| phase.name == "execute");
+            for (phase, rows) in executions.zip(completed) {
+                if let Some(rows) = rows {
+                    phase.attributes.set(attr::DB_RESPONSE_RETURNED_ROWS, *rows);
+                }
             }
-            Probe::PgTransactionStart => self.point("transaction start", time),
-            Probe::PgTransactionCommit => self.point("transaction commit", time),
-            Probe::PgTransactionAbort => self.point("transaction abort", time),
-            probe if phase_of(probe).is_some() => open.push((time, usdt)),
-            probe => self.close(open, probe, time),
         }
+        phase::spans(server, phases, |_| Evidence::Backend(pid.clone()))
     }
-
-    fn close(&mut self, open: &mut Vec<(Timestamp, Usdt)>, done: Probe, end: Timestamp) {
-        let Some(at) = open
-            .iter()
-            .rposition(|(_, start)| done_of(start.probe) == Some(done))
-        else {
-            return;
-        };
-        let (start, usdt) = open.remove(at);
-        let Some(name) = phase_of(usdt.probe) else {
-            return;
-        };
-        self.phases.push(Phase {
-            name,
-            start,
-            end,
-            attributes: attributes(&usdt),
-        });
-    }
-
-    fn point(&mut self, name: &str, time: Timestamp) {
-        self.points.push(SpanEvent {
-            time,
-            name: name.to_owned(),
-            attributes: Attributes::new(),
-        });
-    }
-}
-
-fn phase_of(probe: Probe) -> Option<&'static str> {
-    Some(match probe {
-        Probe::PgParseStart => "parse",
-        Probe::PgRewriteStart => "rewrite",
-        Probe::PgPlanStart => "plan",
-        Probe::PgExecuteStart => "execute",
-        Probe::PgLockWaitStart => "lock wait",
-        _ => return None,
-    })
-}
-
-fn done_of(start: Probe) -> Option<Probe> {
-    Some(match start {
-        Probe::PgParseStart => Probe::PgParseDone,
-        Probe::PgRewriteStart => Probe::PgRewriteDone,
-        Probe::PgPlanStart => Probe::PgPlanDone,
-        Probe::PgExecuteStart => Probe::PgExecuteDone,
-        Probe::PgLockWaitStart => Probe::PgLockWaitDone,
-        _ => return None,
-    })
-}
-
-fn attributes(usdt: &Usdt) -> Attributes {
-    let mut attributes = Attributes::new();
-    if usdt.probe == Probe::PgLockWaitStart {
-        let name =
-            |names: &[&'static str], at: u64| names.get(at as usize).copied().unwrap_or("other");
-        attributes.set("tierscope.lock.type", name(&LOCK_TYPES, usdt.args[4]));
-        attributes.set("tierscope.lock.mode", name(&LOCK_MODES, usdt.args[5]));
-        let [a, b, c, d, ..] = usdt.args;
-        attributes.set("tierscope.lock.tag", format!("{a}/{b}/{c}/{d}"));
-    }
-    attributes
 }

@@ -21,6 +21,8 @@ use crate::tally::Tally;
 
 /// Named statements remembered per connection; beyond it they are known by what the backend reports.
 const PREPARED_LIMIT: usize = 1024;
+/// Completions told apart in one exchange.
+const COMPLETED_LIMIT: usize = 1024;
 const SYNC: u64 = 5;
 const READY: u64 = 6;
 
@@ -103,6 +105,8 @@ pub(crate) struct PgFacts {
     pub(crate) executes: u64,
     pub(crate) sqlstate: Option<String>,
     pub(crate) rows: Option<u64>,
+    /// Rows of each statement that completed, the first of them.
+    pub(crate) completed: Vec<Option<u64>>,
     /// ReadyForQuery's status: `I` idle, `T` in a transaction, `E` in a failed one.
     pub(crate) status: Option<u8>,
     /// Thread that wrote the first message.
@@ -332,6 +336,9 @@ impl PgTalk {
         match view {
             Backend::ReadyForQuery { status } => self.end_answer(at + READY, status),
             Backend::CommandComplete(tag) => {
+                if open.facts.completed.len() < COMPLETED_LIMIT {
+                    open.facts.completed.push(tag.rows());
+                }
                 if let Some(rows) = tag.rows() {
                     *open.facts.rows.get_or_insert(0) += rows;
                 }

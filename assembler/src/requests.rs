@@ -17,6 +17,8 @@ struct Bucket {
     apps: Vec<RequestKey>,
     first: Timestamp,
     last: Timestamp,
+    /// When the earliest of it began.
+    begun: Timestamp,
 }
 
 /// All requests that are not built yet.
@@ -46,7 +48,9 @@ impl Requests {
     }
 
     pub(crate) fn exchange(&mut self, id: RequestId, exchange: Exchange, now: Timestamp) {
-        self.touch(id, now).exchanges.push(exchange);
+        let bucket = self.touch(id, now);
+        bucket.begun = bucket.begun.min(exchange.begun);
+        bucket.exchanges.push(exchange);
     }
 
     pub(crate) fn query(&mut self, query: Query, now: Timestamp) {
@@ -66,11 +70,17 @@ impl Requests {
             due.push_back((now + grace, id));
             Bucket {
                 first: now,
+                begun: now,
                 ..Bucket::default()
             }
         });
         bucket.last = now;
         bucket
+    }
+
+    /// When the oldest that is not built yet began.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.buckets.values().map(|bucket| bucket.begun).min()
     }
 
     /// Takes the requests of which nothing more can come.

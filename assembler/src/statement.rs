@@ -1,43 +1,49 @@
 //! Pass 6: a PostgreSQL exchange under the query that asked for it.
 
-use tierscope_model::{Attributes, Evidence, Link, Span, Status, attr};
+use tierscope_model::{Attributes, Link, RequestId, Span, Status, attr};
 use tierscope_wire::sql;
 
 use crate::backend::Work;
+use crate::charge;
 use crate::counts::Counts;
 use crate::exchange::Exchange;
 use crate::hop::{self, Label};
 use crate::postgres::PgFacts;
 use crate::process::Processes;
-use crate::span_id::derive;
-use crate::tree::{Query, internal};
+use crate::threads::Threads;
+use crate::tree::Query;
 
 /// Adds the exchange's spans under `parent`; without one they stay an orphan.
 pub(crate) fn spans(
     query: &Query,
     parent: Option<Link>,
     processes: &mut Processes,
+    threads: &Threads,
     counts: &mut Counts,
     out: &mut Vec<Span>,
 ) {
     let first = out.len();
-    exchange_spans(&query.exchange, &query.work, processes, counts, out);
+    let (exchange, id) = (&query.exchange, Some(query.binding.request.1));
+    exchange_spans(exchange, &query.work, id, processes, threads, counts, out);
     if let Some(top) = out.get_mut(first) {
         top.parent = parent;
     }
 }
 
-/// The spans of one exchange, the topmost first and without a parent.
+/// The spans of one exchange, of request `id`, the topmost first and without a parent.
 pub(crate) fn exchange_spans(
     exchange: &Exchange,
     work: &Work,
+    id: Option<RequestId>,
     processes: &mut Processes,
+    threads: &Threads,
     counts: &mut Counts,
     out: &mut Vec<Span>,
 ) {
     let Some(facts) = exchange.postgres() else {
         return;
     };
+    let first = out.len();
     let hop = hop::spans(
         exchange,
         &label(exchange, facts, work),
@@ -45,12 +51,16 @@ pub(crate) fn exchange_spans(
         counts,
         out,
     );
-    let Some(server) = hop.server else { return };
-    let Some(at) = out.iter().position(|span| span.span_id == server) else {
+    charge::receive_queues(exchange, &mut out[first..], id, threads);
+    let Some(server) = charge::find(&mut out[first..], hop.server) else {
         return;
     };
-    out[at].events.clone_from(&work.points);
-    let phases = phase_spans(&out[at], work);
+    server.events.clone_from(&work.points);
+    for (key, value) in work.attributes.iter() {
+        server.attributes.set(key.to_owned(), value.clone());
+    }
+    charge::put(server, work.slices.clone());
+    let phases = work.spans(server, &facts.completed);
     out.extend(phases);
 }
 
@@ -92,33 +102,4 @@ fn status(exchange: &Exchange, facts: &PgFacts, attributes: &mut Attributes) -> 
     };
     attributes.set(attr::ERROR_TYPE, error.clone());
     Status::Error(error)
-}
-
-fn phase_spans(server: &Span, work: &Work) -> Vec<Span> {
-    let mut spans: Vec<Span> = Vec::with_capacity(work.phases.len());
-    let mut phases: Vec<_> = work.phases.iter().collect();
-    phases.sort_by_key(|p| (p.start, std::cmp::Reverse(p.end)));
-    for (at, phase) in phases.into_iter().enumerate() {
-        let enclosing = spans
-            .iter()
-            .rev()
-            .find(|s: &&Span| s.start <= phase.start && phase.end <= s.end);
-        let parent = enclosing.map_or(server.span_id, |s| s.span_id);
-        let evidence = Evidence::Backend(server.resource.pid.to_string());
-        let id = derive(phase.name, &[server.span_id.0, phase.start.0, at as u64]);
-        let link = Link {
-            span_id: parent,
-            evidence,
-        };
-        let mut span = internal(
-            id,
-            Some(link),
-            phase.name,
-            (phase.start, phase.end),
-            server.resource.clone(),
-        );
-        span.attributes = phase.attributes.clone();
-        spans.push(span);
-    }
-    spans
 }

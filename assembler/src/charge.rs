@@ -1,0 +1,161 @@
+//! Pass 6: which thread's time is charged to which span.
+//!
+//! A backend works for one exchange at a time: its time is charged in [`crate::statement`]. A thread of
+//! the application works for a request between what made it the request's and its next event of
+//! another; nginx's worker serves all at once, and its delays are everybody's.
+
+use tierscope_model::{Doing, RequestId, Slice, Span, SpanId, attr};
+
+use crate::app::RequestKey;
+use crate::app_request::AppRequest;
+use crate::exchange::{Exchange, Passage};
+use crate::threads::{Interval, Threads};
+use crate::timeline::sums;
+
+/// Puts `slices` on the span, in order, as far as they lie in it and do not overlap, with their sums.
+pub(crate) fn put(span: &mut Span, mut slices: Vec<Slice>) {
+    slices.sort_by_key(|slice| (slice.start, slice.end));
+    for at in (1..slices.len()).rev() {
+        // The thread that was taken up last is the one that works on.
+        let next = slices[at].start;
+        let before = &mut slices[at - 1];
+        before.end = before.end.min(next);
+    }
+    for slice in &mut slices {
+        slice.start = slice.start.max(span.start);
+        slice.end = slice.end.min(span.end);
+    }
+    slices.retain(|slice| slice.end > slice.start);
+    if slices.iter().any(|slice| slice.doing != Doing::Unknown) {
+        let keys = [attr::ON_CPU_NS, attr::RUNNABLE_NS, attr::OFF_CPU_NS];
+        for (key, sum) in keys.into_iter().zip(sums(&slices)) {
+            span.attributes.set(key, sum);
+        }
+    }
+    span.slices = slices;
+}
+
+/// Each receive queue of `exchange` among `spans`: what the thread that read did meanwhile.
+pub(crate) fn receive_queues(
+    exchange: &Exchange,
+    spans: &mut [Span],
+    own: Option<RequestId>,
+    threads: &Threads,
+) {
+    let queues = |span: &&mut Span| span.attributes.text(attr::PART) == Some("receive queue");
+    for span in spans.iter_mut().filter(queues) {
+        let passage = match span.attributes.text(attr::DIRECTION) {
+            Some("request") => &exchange.request,
+            _ => &exchange.response,
+        };
+        let Some(reader) = passage.as_ref().and_then(|p| p.last_reader) else {
+            continue;
+        };
+        let slices = threads.meanwhile(reader.tid, (span.start, span.end), own);
+        put(span, slices);
+    }
+}
+
+/// The handler's time on the threads that worked for its request.
+pub(crate) fn handler(key: RequestKey, request: &AppRequest, span: &mut Span, threads: &Threads) {
+    let within = (span.start, span.end);
+    let tids = request.tids.iter();
+    put(
+        span,
+        tids.flat_map(|tid| threads.worked(*tid, key, within))
+            .collect(),
+    );
+}
+
+/// A server's own time: its worker's, between what it asked of others, `asked`. It serves many at once.
+pub(crate) fn worker(exchange: &Exchange, asked: &[&Exchange], span: &mut Span, threads: &Threads) {
+    let Some(tid) = worker_of(exchange) else {
+        return;
+    };
+    let own = own_intervals((span.start, span.end), asked);
+    let slices = own
+        .into_iter()
+        .flat_map(|(from, to)| threads.slices(tid, from, to));
+    let shared = |slice| Slice {
+        shared: true,
+        ..slice
+    };
+    put(span, slices.map(shared).collect());
+}
+
+/// The one thread that read the request and wrote the answer.
+pub(crate) fn worker_of(exchange: &Exchange) -> Option<u32> {
+    let reader = exchange.request.as_ref().and_then(|p| p.reader);
+    let writer = exchange.response.as_ref().and_then(|p| p.writer);
+    match (reader, writer) {
+        (Some(reader), Some(writer)) => (reader == writer).then_some(reader.tid),
+        (one, other) => one.or(other).map(|caller| caller.tid),
+    }
+}
+
+/// What is left of `whole` without the times in which an answer of another was waited for.
+fn own_intervals(whole: Interval, asked: &[&Exchange]) -> Vec<Interval> {
+    let mut times: Vec<Interval> = asked.iter().filter_map(|x| waited(x)).collect();
+    times.sort_unstable();
+    let mut own = Vec::new();
+    let mut at = whole.0;
+    for (from, to) in times {
+        own.push((at, from.min(whole.1)));
+        at = at.max(to);
+    }
+    own.push((at, whole.1));
+    own.retain(|(from, to)| to > from);
+    own
+}
+
+/// From the first byte of the request written to the first of the answer read.
+fn waited(exchange: &Exchange) -> Option<Interval> {
+    let from = exchange.request.as_ref()?.first_write?;
+    let read = |passage: &Passage| passage.head_read.or(passage.last_read);
+    let to = exchange.response.as_ref().and_then(read);
+    Some((from, to.unwrap_or(exchange.closed)))
+}
+
+/// The span with this id.
+pub(crate) fn find(spans: &mut [Span], id: Option<SpanId>) -> Option<&mut Span> {
+    spans.iter_mut().find(|span| Some(span.span_id) == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use tierscope_model::{Resource, Timestamp};
+
+    use super::*;
+    use crate::tree::internal;
+
+    proptest! {
+        #[test]
+        fn slices_lie_in_their_span_in_order_and_apart(
+            times in prop::collection::vec((0..200u64, 0..50u64, 1..4u32), 0..30),
+        ) {
+            let resource = Arc::new(Resource::default());
+            let bounds = (Timestamp(20), Timestamp(150));
+            let mut span = internal(SpanId(1), None, "handler", bounds, resource);
+            let slice = |(start, length, tid)| Slice {
+                start: Timestamp(start),
+                end: Timestamp(start + length),
+                doing: Doing::Running,
+                tid,
+                reason: None,
+                instead: None,
+                shared: false,
+            };
+            put(&mut span, times.into_iter().map(slice).collect());
+            let mut at = span.start;
+            for slice in &span.slices {
+                prop_assert!(at <= slice.start && slice.start < slice.end && slice.end <= span.end);
+                at = slice.end;
+            }
+            let total: u64 = span.slices.iter().map(Slice::duration).sum();
+            prop_assert_eq!(span.attributes.int(attr::ON_CPU_NS).unwrap_or(0), total as i64);
+        }
+    }
+}

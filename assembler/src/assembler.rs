@@ -2,7 +2,7 @@
 
 use tierscope_model::{
     Body, Event, Incomplete, Loss, Nanos, Probe, ProcessChange, RequestId, Send, SocketCookie,
-    Span, Timestamp, Trace, TraceId, Usdt,
+    Span, Timestamp, Trace, TraceId, Usdt, attr,
 };
 
 use crate::app::{Apps, Proof, RequestKey};
@@ -13,6 +13,7 @@ use crate::counts::Counts;
 use crate::exchange::{Exchange, Facts};
 use crate::marks::Mark;
 use crate::order::Order;
+use crate::passage::Gaps;
 use crate::postgres::{PgFacts, PgKind};
 use crate::process::Processes;
 use crate::requests::Requests;
@@ -31,6 +32,9 @@ pub struct Options {
     pub window: Nanos,
     /// Most requests held open at a time.
     pub max_requests: usize,
+    /// Events that the traced kernel had no hook for, as the recording's header names them: every trace
+    /// says so on its root, and what rests on them is not told.
+    pub unmeasured: Vec<String>,
 }
 
 impl Default for Options {
@@ -40,6 +44,7 @@ impl Default for Options {
             grace: 1_000_000_000,
             window: 200_000_000,
             max_requests: 100_000,
+            unmeasured: Vec::new(),
         }
     }
 }
@@ -81,10 +86,11 @@ impl Assembler {
     /// `services` are the recording's, in its order; `host` is the traced host's name.
     pub fn new(services: Vec<String>, host: String, options: Options) -> Assembler {
         let patience = options.response_timeout + 2 * options.grace;
+        let gaps = Gaps::of(&options.unmeasured);
         Assembler {
             order: Order::new(options.window),
-            processes: Processes::new(services, host),
-            connections: Connections::default(),
+            processes: Processes::new(services, host, gaps),
+            connections: Connections::new(gaps),
             apps: Apps::default(),
             backends: Backends::default(),
             threads: Threads::default(),
@@ -131,6 +137,7 @@ impl Assembler {
         self.counts.http_messages = tally.http_parsed;
         self.counts.http_unparsed = tally.http_unparsed;
         self.counts.unasked = tally.unasked;
+        self.counts.retransmits_after_read = tally.retransmits_after_read;
         self.threads.finish();
         self.counts.files_apart = self.threads.files_apart;
         self.counts.disk_requests_apart = self.threads.blocks_apart;
@@ -148,14 +155,14 @@ impl Assembler {
             Body::Send(send) => self.send(&send, time),
             Body::Recv(recv) => {
                 let owner = self.apps.recv(recv.tid, recv.cookie, time);
-                self.note(recv.tid, time, recv.cookie, owner, time);
+                self.note(recv.tid, time, Some(recv.cookie), owner, time);
                 if let Some(arrival) = &recv.arrival {
                     self.connections.arrive(arrival);
                 }
                 self.connections.recv(&recv, time, &mut self.finished);
             }
             Body::Arrive(arrive) => self.connections.arrive(&arrive),
-            Body::Retransmit(retransmit) => self.connections.retransmit(&retransmit),
+            Body::Retransmit(retransmit) => self.connections.retransmit(&retransmit, time),
             Body::Close(close) => self.close(close.cookie, time),
             Body::Usdt(usdt) => self.probe(usdt, time),
             Body::Process(process) => {
@@ -175,7 +182,12 @@ impl Assembler {
                 self.counts.lost_events += loss.count;
                 self.losses.push(loss);
             }
-            Body::Filtered(_) | Body::Transmit(_) | Body::Accepted(_) => {}
+            Body::Transmit(transmit) => {
+                self.connections
+                    .transmit(&transmit, time, &mut self.finished);
+            }
+            Body::Accepted(accepted) => self.connections.accepted(&accepted, time),
+            Body::Filtered(_) => {}
         }
         let finished = std::mem::take(&mut self.finished);
         self.place_all(finished);
@@ -184,7 +196,7 @@ impl Assembler {
 
     fn send(&mut self, send: &Send, time: Timestamp) {
         let owner = self.apps.send(send.tid, send.cookie);
-        self.note(send.tid, send.start, send.cookie, owner, time);
+        self.note(send.tid, send.start, Some(send.cookie), owner, time);
         let begun = self.connections.send(send, time, &mut self.finished);
         for begun in begun {
             if let Some(request) = self.apps.bind(send.cookie, &begun) {
@@ -226,18 +238,18 @@ impl Assembler {
         self.threads.mark(usdt.tid, mark, time);
     }
 
-    /// Thread `tid` called on a socket at `time` and was back in the process at `until`.
+    /// Thread `tid` called at `time` and was back in the process at `until`.
     fn note(
         &mut self,
         tid: u32,
         time: Timestamp,
-        socket: SocketCookie,
+        socket: Option<SocketCookie>,
         owner: Option<Owner>,
         until: Timestamp,
     ) {
         let mark = Mark {
             time,
-            socket: Some(socket),
+            socket,
             owner,
             held: false,
         };
@@ -390,7 +402,7 @@ impl Assembler {
             parts.incomplete.push(Incomplete::EventLoss);
             self.set_doubtful_apart(&mut parts);
         }
-        let trace = tree::build(
+        let mut trace = tree::build(
             parts,
             &mut self.processes,
             &mut self.threads,
@@ -399,9 +411,18 @@ impl Assembler {
         if trace.spans.is_empty() {
             return;
         }
+        self.say_unmeasured(&mut trace);
         self.counts.traces += 1;
         self.counts.conservation_violations += check(&trace).len() as u64;
         self.out.push(Assembled::Request(trace));
+    }
+
+    fn say_unmeasured(&self, trace: &mut Trace) {
+        let events = self.options.unmeasured.iter();
+        let words: Vec<String> = events.map(|e| format!("{e}: not measured")).collect();
+        if let Some(root) = trace.spans.first_mut().filter(|_| !words.is_empty()) {
+            root.attributes.set(attr::NOT_MEASURED, words.join("; "));
+        }
     }
 
     /// A poll tells of a query only if nothing between its probe and its send was lost; what a

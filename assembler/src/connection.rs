@@ -2,7 +2,7 @@
 
 use tierscope_model::{
     Arrive, Incomplete, Nanos, Protocol, Recv, RequestId, Retransmit, Send, Socket, SocketCookie,
-    SocketRole, Timestamp,
+    SocketRole, Timestamp, Transmit,
 };
 use tierscope_wire::http::starts_like_head;
 
@@ -10,6 +10,8 @@ use crate::exchange::{End, Exchange, Facts};
 use crate::http::{HttpTalk, Side};
 use crate::piece::Piece;
 use crate::postgres::{Begun, PgTalk};
+use crate::retransmit::Resent;
+use crate::setup::Setup;
 use crate::silent::Silent;
 use crate::stream::{Caller, ORIGIN, Read, Stream, Write};
 use crate::tally::Tally;
@@ -19,7 +21,8 @@ const LOG_LIMIT: usize = 65_536;
 /// The same while it is not known what the connection speaks.
 const UNKNOWN_LOG_LIMIT: usize = 256;
 
-/// An answer from an end that is not traced is taken to be whole when nothing of it came for this long.
+/// An answer from an end that is not traced is taken to be whole when nothing of it came for this long,
+/// and one to such an end to have left when nothing of it did.
 const PAUSE: Nanos = 500_000_000;
 
 /// What the connection speaks, judged by content once and kept.
@@ -43,10 +46,12 @@ pub(crate) struct Connection {
     found: bool,
     /// What is known of an end that is not traced.
     silent: Silent,
+    /// How it was made.
+    setup: Setup,
 }
 
 impl Connection {
-    pub(crate) fn new(socket: &Socket) -> Connection {
+    pub(crate) fn new(socket: &Socket, time: Timestamp) -> Connection {
         let mut connection = Connection {
             ends: [End {
                 local: Some(socket.peer),
@@ -58,13 +63,15 @@ impl Connection {
             client: None,
             found: socket.role == SocketRole::Found,
             silent: Silent::default(),
+            setup: Setup::default(),
         };
-        connection.join(0, socket);
+        connection.join(0, socket, time);
         connection
     }
 
-    /// A socket is end `end` of this connection.
-    pub(crate) fn join(&mut self, end: usize, socket: &Socket) {
+    /// A socket is end `end` of this connection, established at `time`.
+    pub(crate) fn join(&mut self, end: usize, socket: &Socket, time: Timestamp) {
+        self.setup.established(socket, time);
         self.ends[end] = End {
             cookie: Some(socket.cookie),
             local: Some(socket.local),
@@ -115,6 +122,10 @@ impl Connection {
             end: time,
             by,
         });
+        if let Some((until, left)) = send.transmitted {
+            let until = lo + u64::from(until.wrapping_sub(send.seq));
+            self.streams[end].departed(lo, until.min(hi), left);
+        }
         self.judge(end, send);
         self.hear(end, hole, tally);
         if self.client == Some(end) {
@@ -196,9 +207,11 @@ impl Connection {
 
     /// Finishes what an end that is not traced has left quiet.
     pub(crate) fn settle(&mut self, now: Timestamp, tally: &mut Tally, out: &mut Vec<Exchange>) {
-        let answers = self.client.is_some_and(|client| self.is_vacant(1 - client));
-        if answers && self.silent.is_quiet(now, PAUSE) {
+        let Some(client) = self.client else { return };
+        if self.is_vacant(1 - client) && self.silent.is_quiet(now, PAUSE) {
             self.hear_answer();
+            self.finished(now, tally, out);
+        } else if self.is_vacant(client) {
             self.finished(now, tally, out);
         }
     }
@@ -294,13 +307,30 @@ impl Connection {
         stream.arrived(lo, hi, expected, arrive.time, arrive.late);
     }
 
-    pub(crate) fn retransmit(&mut self, end: usize, retransmit: &Retransmit) {
+    /// Bytes that end `end` wrote left for the device after their call.
+    pub(crate) fn transmit(&mut self, end: usize, transmit: &Transmit, time: Timestamp) {
+        let stream = &mut self.streams[end];
+        let lo = stream.offset(transmit.seq);
+        let hi = lo + u64::from(transmit.end_seq.wrapping_sub(transmit.seq));
+        stream.departed(lo, hi, time);
+    }
+
+    pub(crate) fn accepted(&mut self, time: Timestamp) {
+        self.setup.accepted = Some(time);
+    }
+
+    pub(crate) fn retransmit(
+        &mut self,
+        end: usize,
+        retransmit: &Retransmit,
+        time: Timestamp,
+        tally: &mut Tally,
+    ) {
         let stream = &mut self.streams[end];
         let lo = stream.offset(retransmit.seq);
-        stream.retransmitted(
-            lo,
-            lo + u64::from(retransmit.end_seq.wrapping_sub(retransmit.seq)),
-        );
+        let hi = lo + u64::from(retransmit.end_seq.wrapping_sub(retransmit.seq));
+        let open = stream.retransmitted(Resent { lo, hi, time });
+        tally.retransmits_after_read += u64::from(!open);
     }
 
     /// Marks an end closed; true once every traced end is.
@@ -316,16 +346,36 @@ impl Connection {
 
     /// The exchanges that are finished by now.
     pub(crate) fn finished(&mut self, now: Timestamp, tally: &mut Tally, out: &mut Vec<Exchange>) {
-        let Some(client) = self.client else {
-            return self.limit(tally);
-        };
+        if let Some(client) = self.client {
+            let consumed = self.consumed(client, now, tally);
+            self.finish_below(client, consumed, now, out);
+        }
+        self.limit(tally);
+    }
+
+    /// An answer counts as consumed when the client read it; the reads of one that is not traced are not
+    /// seen: when it left.
+    fn consumed(&self, client: usize, now: Timestamp, tally: &Tally) -> u64 {
         let answers = &self.streams[1 - client];
-        // An answer counts as consumed when the client read it; an untraced client's reads are not seen.
-        let consumed = if self.is_vacant(client) {
-            answers.written
-        } else {
-            answers.read
+        let still = || {
+            answers
+                .last_write()
+                .is_none_or(|last| now.since(last) >= PAUSE)
         };
+        match self.is_vacant(client) {
+            false => answers.read,
+            true if tally.departures_unmeasured || still() => answers.written,
+            true => answers.left.min(answers.written),
+        }
+    }
+
+    fn finish_below(
+        &mut self,
+        client: usize,
+        consumed: u64,
+        now: Timestamp,
+        out: &mut Vec<Exchange>,
+    ) {
         match &mut self.talk {
             Talk::Unknown => {}
             Talk::Http(talk) => {
@@ -339,7 +389,6 @@ impl Connection {
                 self.measure(client, done, now, Facts::Postgres, out);
             }
         }
-        self.limit(tally);
     }
 
     /// Exchanges whose answer did not come in time.
@@ -374,6 +423,9 @@ impl Connection {
         }
         self.finished(now, tally, out);
         let Some(client) = self.client else { return };
+        if self.is_vacant(client) {
+            self.finish_below(client, self.streams[1 - client].written, now, out);
+        }
         let error = (reason == Incomplete::ConnectionClosed).then_some("closed");
         match &mut self.talk {
             Talk::Unknown => {}
@@ -430,13 +482,18 @@ impl Connection {
             if self.found && open.incomplete.contains(&Incomplete::NoRequest) {
                 open.incomplete.push(Incomplete::RecordingEdge);
             }
+            let first = open.request.is_some_and(|request| request.lo == ORIGIN);
             let ends = (self.ends[client], self.ends[1 - client]);
             let below = (
                 open.request.and_then(|r| r.hi),
                 open.response.and_then(|r| r.hi),
             );
             let (asked, answered) = (&self.streams[client], &self.streams[1 - client]);
-            out.push(Exchange::measure(open, ends, (asked, answered), now, wrap));
+            let mut exchange = Exchange::measure(open, ends, (asked, answered), now, wrap);
+            if first {
+                exchange.setup = self.setup.take();
+            }
+            out.push(exchange);
             self.streams[client].prune(below.0.unwrap_or(0));
             self.streams[1 - client].prune(below.1.unwrap_or(0));
         }

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use tierscope_model::{
-    Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Socket, SocketCookie, Timestamp,
+    Accepted, Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Socket, SocketCookie,
+    Timestamp, Transmit,
 };
 
 use crate::connection::Connection;
 use crate::exchange::Exchange;
+use crate::passage::Gaps;
 use crate::postgres::Begun;
 use crate::tally::Tally;
 
@@ -46,6 +48,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
+    pub(crate) fn new(gaps: Gaps) -> Connections {
+        let mut connections = Connections::default();
+        connections.tally.departures_unmeasured = gaps.departures;
+        connections
+    }
+
     /// A socket is established at `time`.
     pub(crate) fn socket(&mut self, socket: &Socket, time: Timestamp, out: &mut Vec<Exchange>) {
         if self.sockets.contains_key(&socket.cookie) {
@@ -56,9 +64,9 @@ impl Connections {
             // Its addresses are taken anew: the earlier socket is gone, though nothing said so.
             self.close(earlier, time, out);
         }
-        let (number, end) = self.join(socket).unwrap_or_else(|| {
+        let (number, end) = self.join(socket, time).unwrap_or_else(|| {
             self.next += 1;
-            self.open.insert(self.next, Connection::new(socket));
+            self.open.insert(self.next, Connection::new(socket, time));
             (self.next, 0)
         });
         self.sockets
@@ -66,14 +74,14 @@ impl Connections {
         self.tuples.insert(tuple, socket.cookie);
     }
 
-    fn join(&mut self, socket: &Socket) -> Option<(u64, usize)> {
+    fn join(&mut self, socket: &Socket, time: Timestamp) -> Option<(u64, usize)> {
         let mirrored = tuple(socket.peer, socket.local, socket.netns);
         let Place { number, end, .. } = *self.sockets.get(self.tuples.get(&mirrored)?)?;
         let connection = self
             .open
             .get_mut(&number)
             .filter(|c| c.is_vacant(1 - end))?;
-        connection.join(1 - end, socket);
+        connection.join(1 - end, socket, time);
         Some((number, 1 - end))
     }
 
@@ -114,9 +122,27 @@ impl Connections {
         }
     }
 
-    pub(crate) fn retransmit(&mut self, retransmit: &Retransmit) {
-        if let Some((connection, end, _)) = self.find(retransmit.cookie) {
-            connection.retransmit(end, retransmit);
+    pub(crate) fn transmit(
+        &mut self,
+        transmit: &Transmit,
+        time: Timestamp,
+        out: &mut Vec<Exchange>,
+    ) {
+        if let Some((connection, end, tally)) = self.find(transmit.cookie) {
+            connection.transmit(end, transmit, time);
+            connection.finished(time, tally, out);
+        }
+    }
+
+    pub(crate) fn accepted(&mut self, accepted: &Accepted, time: Timestamp) {
+        if let Some((connection, _, _)) = self.find(accepted.cookie) {
+            connection.accepted(time);
+        }
+    }
+
+    pub(crate) fn retransmit(&mut self, retransmit: &Retransmit, time: Timestamp) {
+        if let Some((connection, end, tally)) = self.find(retransmit.cookie) {
+            connection.retransmit(end, retransmit, time, tally);
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Counts {
     pub unanswered: u64,
     /// Answers without a request.
     pub unasked: u64,
+    /// Segments sent again whose message had been read by then: they cost nothing and stand in no trace.
+    pub retransmits_after_read: u64,
     /// Parts that would have been negative.
     pub negative_durations: u64,
     /// Sums that did not match, and children outside their parent without a flag.

@@ -7,6 +7,8 @@ use tierscope_model::{Incomplete, SocketCookie, Timestamp};
 use crate::http::HttpFacts;
 use crate::postgres::PgFacts;
 use crate::queue::{Open, Range};
+use crate::retransmit::Retransmits;
+use crate::setup::Setup;
 use crate::stream::{Caller, Stream};
 
 /// One end of a connection, as far as it is traced.
@@ -28,10 +30,16 @@ pub(crate) struct Passage {
     /// Return of the call that wrote the last byte.
     pub(crate) last_write: Option<Timestamp>,
     pub(crate) writer: Option<Caller>,
+    /// The last of its bytes left for the device.
+    pub(crate) left: Option<Timestamp>,
+    /// That is known for the whole send only, which went on when the message's last byte had arrived.
+    pub(crate) left_late: bool,
     /// The last byte was there to be read.
     pub(crate) arrival: Option<Timestamp>,
     /// The arrival was noted late, by up to the reader's call.
     pub(crate) arrival_late: bool,
+    /// Return of the call that took the first byte.
+    pub(crate) first_read: Option<Timestamp>,
     /// Return of the call that took the last byte of the head.
     pub(crate) head_read: Option<Timestamp>,
     /// Return of the call that took the last byte.
@@ -39,7 +47,7 @@ pub(crate) struct Passage {
     pub(crate) reader: Option<Caller>,
     /// Who took the last byte.
     pub(crate) last_reader: Option<Caller>,
-    pub(crate) retransmits: u64,
+    pub(crate) retransmits: Retransmits,
 }
 
 impl Passage {
@@ -49,26 +57,32 @@ impl Passage {
         let (first, wrote) = (stream.write_of(range.lo), stream.write_of(last));
         let (gate, took) = (stream.read_of(range.gate.min(last)), stream.read_of(last));
         let arrival = stream.arrival_of(last);
+        let left = stream.left_by(range.lo, hi);
+        let came = arrival.map(|a| a.time).or(took.map(|r| r.time));
         Passage {
             seq: (stream.seq(range.lo), stream.seq(hi)),
             bytes: hi - range.lo,
             first_write: first.map(|w| w.start),
             last_write: wrote.map(|w| w.end),
             writer: first.map(|w| w.by),
+            left: left.map(|left| came.map_or(left, |came| left.min(came))),
+            left_late: left > came && came.is_some(),
             arrival: arrival.map(|a| a.time),
             arrival_late: arrival.is_some_and(|a| a.late),
+            first_read: stream.read_of(range.lo).map(|r| r.time),
             head_read: gate.map(|r| r.time),
             last_read: took.map(|r| r.time),
             reader: gate.or(took).map(|r| r.by),
             last_reader: took.map(|r| r.by),
-            retransmits: stream.retransmits_in(range.lo, hi),
+            retransmits: Retransmits::measure(stream, range.lo, hi),
         }
     }
 
-    /// The message left its sender: the last write returned, or its last byte was seen to arrive
-    /// before that (on loopback a byte arrives inside the call that sends it).
+    /// The message left its sender: its last byte did, which may be long after the call that wrote it.
+    /// Where that was not measured: the last write returned, or its last byte was seen to arrive before
+    /// that (on loopback a byte arrives inside the call that sends it).
     pub(crate) fn sent(&self) -> Option<Timestamp> {
-        match (self.last_write, self.arrival) {
+        match (self.left.or(self.last_write), self.arrival) {
             (Some(write), Some(arrival)) => Some(write.min(arrival)),
             (write, _) => write,
         }
@@ -94,6 +108,8 @@ pub(crate) struct Exchange {
     pub(crate) facts: Facts,
     pub(crate) incomplete: Vec<Incomplete>,
     pub(crate) error: Option<&'static str>,
+    /// How its connection was made, if it is the first on it.
+    pub(crate) setup: Option<Setup>,
     /// When it was found finished: the end of an exchange that has no answer.
     pub(crate) closed: Timestamp,
 }
@@ -130,6 +146,7 @@ impl Exchange {
             facts: wrap(open.facts),
             incomplete: open.incomplete,
             error: open.error,
+            setup: None,
             closed,
         }
     }

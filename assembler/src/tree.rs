@@ -19,10 +19,12 @@ use crate::file_spans;
 use crate::handler;
 use crate::hop::{self, Hop, Label};
 use crate::http::HttpFacts;
+use crate::nginx;
 use crate::process::Processes;
+use crate::setup::connect_span;
 use crate::statement;
-use crate::threads::Threads;
 use crate::unseen_hop;
+use crate::threads::Threads;
 
 /// A finished PostgreSQL exchange with what its backend did.
 pub(crate) struct Query {
@@ -92,7 +94,7 @@ pub(crate) fn build(
         })
         .collect();
     link_hops(&parts, &hops, &mut spans);
-    charge_workers(&parts, &hops, threads, &mut spans);
+    charge_workers(&parts, &hops, processes, threads, &mut spans);
     let mut items = HashMap::new();
     for (key, request) in &parts.apps {
         let server = server_of(&parts, &hops, *key, request);
@@ -106,6 +108,9 @@ pub(crate) fn build(
     }
     for query in &parts.queries {
         let parent = query_parent(query, &items);
+        let waited = parent.as_ref();
+        let waited = waited.and_then(|link| connecting(query, link, processes, &spans));
+        spans.extend(waited);
         statement::spans(query, parent, processes, threads, counts, &mut spans);
     }
     finish(parts, spans, counts)
@@ -204,8 +209,21 @@ fn inner_top<'a>(spans: &'a mut [Span], hop: &Hop) -> Option<&'a mut Span> {
     spans.iter_mut().find(|span| span.span_id == top)
 }
 
+/// The making of a query's connection, where what it belongs to waited for that.
+fn connecting(query: &Query, link: &Link, processes: &Processes, spans: &[Span]) -> Option<Span> {
+    query.exchange.setup?;
+    let parent = spans.iter().find(|span| span.span_id == link.span_id)?;
+    connect_span(&query.exchange, parent, link.clone(), processes)
+}
+
 /// Charges the servers that no probe tells of with their worker's time, and with its files.
-fn charge_workers(parts: &Parts, hops: &[Hop], threads: &mut Threads, spans: &mut Vec<Span>) {
+fn charge_workers(
+    parts: &Parts,
+    hops: &[Hop],
+    processes: &Processes,
+    threads: &mut Threads,
+    spans: &mut Vec<Span>,
+) {
     for (at, exchange) in parts.exchanges.iter().enumerate() {
         let probed = |(key, _): &(RequestKey, AppRequest)| Some(key.0) == exchange.server.pid;
         if parts.apps.iter().any(probed) {
@@ -219,7 +237,13 @@ fn charge_workers(parts: &Parts, hops: &[Hop], threads: &mut Threads, spans: &mu
         };
         charge::worker(exchange, &asked, server, threads);
         let files = file_spans::of_worker(exchange, &asked, server, threads);
+        let mut steps = Vec::new();
+        if let Some(id) = parts.id.filter(|_| !asked.is_empty()) {
+            nginx::note_finish(exchange, server, &files);
+            steps = nginx::spans(exchange, &asked, server, id, processes);
+        }
         spans.extend(files);
+        spans.extend(steps);
     }
 }
 

@@ -39,6 +39,9 @@ typedef _Bool bool;
 #define MSG_ERRQUEUE 0x2000
 #define RCV_SHUTDOWN 1
 #define TCP_FLAG_FIN 0x01
+#define IPPROTO_TCP 6
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
 #define PF_KTHREAD 0x200000
 #define TASK_INTERRUPTIBLE 1
 #define TASK_UNINTERRUPTIBLE 2
@@ -98,6 +101,10 @@ struct in6_addr {
 	__u8 in6_u[16];
 };
 
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -109,6 +116,7 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	unsigned long skc_flags;
+	atomic64_t skc_cookie;
 };
 
 typedef struct {
@@ -119,6 +127,7 @@ struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
 	__u8 sk_shutdown;
+	__u16 sk_protocol;
 };
 
 struct tcp_sock {
@@ -136,7 +145,23 @@ struct socket {
 	struct sock *sk;
 };
 
-struct file;
+struct inode {
+	unsigned short i_mode;
+};
+
+struct file {
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
 
 struct sk_buff {
 	struct sock *sk;
@@ -192,6 +217,7 @@ struct task_struct {
 	int tgid;
 	char comm[16];
 	struct signal_struct *signal;
+	struct files_struct *files;
 };
 
 struct bpf_iter__task_file {
@@ -201,13 +227,17 @@ struct bpf_iter__task_file {
 
 #ifdef __TARGET_ARCH_arm64
 struct pt_regs {
+	__u64 regs[31];
 	__s32 syscallno;
 };
+#define RETURNED(pt_regs) ((pt_regs)->regs[0])
 #define SYSCALL_NUMBER(regs) ((u32)(regs)->syscallno)
 #else
 struct pt_regs {
+	unsigned long ax;
 	unsigned long orig_ax;
 };
+#define RETURNED(pt_regs) ((pt_regs)->ax)
 #define SYSCALL_NUMBER(regs) ((u32)(regs)->orig_ax)
 #endif
 

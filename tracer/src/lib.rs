@@ -2,6 +2,7 @@
 //!
 //! [`Tracer`] talks to the kernel; everything after its ring buffer is pure and runs without root.
 
+mod accept;
 mod clock;
 mod counters;
 mod decode;

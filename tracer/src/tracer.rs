@@ -10,6 +10,7 @@ use aya::programs::iter::IterLink;
 use aya::sys::{Stats, enable_stats};
 use aya::{Btf, Ebpf};
 
+use crate::accept::Accept;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
 use crate::hooks::{self, HOOKS, HookReport, program_mut};
 use crate::kernel::{btf, load_object};
@@ -76,6 +77,7 @@ pub struct Tracer {
     processes: Processes,
     counters: Counters,
     usdt: Usdt,
+    accept: Accept,
     services: usize,
     hooks: Vec<HookReport>,
     /// Records made here, not yet handed out.
@@ -116,6 +118,7 @@ impl Tracer {
         load_walk(&mut bpf, btf).map_err(walk_refused)?;
         Ok(Self {
             // First: its programs refer to the maps that are taken out below.
+            accept: Accept::new(&bpf, btf),
             usdt: Usdt::new(&mut bpf, btf, options.detail)?,
             ring: take_map(&mut bpf, "events")?
                 .try_into()
@@ -155,6 +158,7 @@ impl Tracer {
     fn follow(&mut self, service: u32, pid: u32) -> Result<(), TracerError> {
         let found = self.processes.add(service, pid)?;
         self.own.extend(found);
+        self.hooks.extend(self.accept.follow(pid));
         // By this path the binary is the one that runs, even if another has its name by now.
         self.attach_usdt(format!("/proc/{pid}/exe").into())
     }
@@ -237,6 +241,7 @@ impl Tracer {
                 time_ns: info.run_time().as_nanos() as u64,
             })
             .chain(self.usdt.stats())
+            .chain(self.accept.stats())
             .collect()
     }
 }

@@ -4,7 +4,7 @@ pub mod arg;
 pub(crate) mod attach;
 pub mod note;
 pub mod probe;
-mod program;
+pub(crate) mod program;
 
 use thiserror::Error;
 

@@ -35,9 +35,9 @@ pub(crate) struct Program {
 pub(crate) struct Places {
     /// Of the probes' instructions in the file.
     pub(crate) offsets: Vec<u64>,
-    /// Of their semaphores in the file; 0: none.
+    /// Of their semaphores in the file; 0: none. Empty: no probe has one.
     pub(crate) semaphores: Vec<u64>,
-    /// What the program gets to know of each.
+    /// What the program gets to know of each. Empty: nothing.
     pub(crate) cookies: Vec<u64>,
     /// Whether to run where the functions at these places return.
     pub(crate) at_return: bool,
@@ -119,8 +119,8 @@ impl Program {
             flags: 0,
             path: path.as_ptr() as u64,
             offsets: places.offsets.as_ptr() as u64,
-            semaphores: places.semaphores.as_ptr() as u64,
-            cookies: places.cookies.as_ptr() as u64,
+            semaphores: list(&places.semaphores),
+            cookies: list(&places.cookies),
             count: places.offsets.len() as u32,
             multi_flags: if places.at_return {
                 BPF_F_UPROBE_MULTI_RETURN
@@ -146,6 +146,15 @@ impl Program {
             runs: field("run_cnt:").unwrap_or_default(),
             time_ns: field("run_time_ns:").unwrap_or_default(),
         }
+    }
+}
+
+/// Its address, or that there is none.
+fn list(values: &[u64]) -> u64 {
+    if values.is_empty() {
+        0
+    } else {
+        values.as_ptr() as u64
     }
 }
 

@@ -48,6 +48,29 @@ fn check_keep_alive(records: &Records, port: u16) {
         1,
         "the end of the stream once"
     );
+    for send in &records.sends {
+        let left = send.fixed.transmit_seq.wrapping_sub(send.fixed.seq);
+        assert_eq!(left, send.fixed.sent, "it left with its call");
+    }
+    assert!(records.transmits.is_empty(), "one record for each send");
+    assert_eq!(records.arrive_records, 0, "and one for each read");
+    check_accepted(records, pair.server);
+}
+
+/// A server's socket is handed out once, by accept, after it was established.
+fn check_accepted(records: &Records, server: &ts_socket) {
+    let accepted: Vec<_> = records
+        .accepted
+        .iter()
+        .filter(|accepted| accepted.cookie == server.cookie)
+        .collect();
+    let [accepted] = accepted[..] else {
+        panic!("accepted {} times", accepted.len());
+    };
+    assert!(accepted.head.ts >= server.head.ts);
+    let first = records.recvs_of(server.cookie)[0];
+    assert!(accepted.head.ts <= first.head.ts);
+    assert_eq!(accepted.pid, first.pid);
 }
 
 #[test]

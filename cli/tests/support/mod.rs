@@ -98,6 +98,8 @@ impl Scratch {
 pub struct Lab {
     pub dir: String,
     pub nginx: SocketAddr,
+    /// As `lab up --json` told them.
+    processes: Vec<serde_json::Value>,
 }
 
 impl Lab {
@@ -108,17 +110,39 @@ impl Lab {
         up.args(["lab", "up", "--json", "--dir", &dir])
             .args(options);
         let status = json(&end(&mut up).with(0).out);
-        let nginx = status["processes"]
-            .as_array()
-            .expect("processes")
-            .iter()
-            .find(|process| process["role"] == "nginx")
-            .expect("nginx");
-        let nginx = nginx["listen"].as_str().expect("an address");
+        let processes = status["processes"].as_array().expect("processes").clone();
         Self {
-            nginx: nginx.parse().expect("an address"),
+            nginx: listen(&processes, "nginx"),
+            processes,
             dir,
         }
+    }
+
+    /// The root of the process tree of `nginx`, `app` or `postgres`.
+    pub fn pid(&self, role: &str) -> u32 {
+        let pid = process(&self.processes, role)["pid"].as_u64();
+        pid.and_then(|pid| pid.try_into().ok()).expect("a pid")
+    }
+
+    /// psql as the superuser, reading the SQL from its input.
+    pub fn psql(&self) -> Command {
+        let port = listen(&self.processes, "postgres").port().to_string();
+        let mut psql = Command::new("psql");
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", &self.dir])
+            .args(["-p", &port, "-U", "postgres", "-d", "lab", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        psql
+    }
+
+    /// What a statement of the superuser's returns, a line per row.
+    pub fn sql(&self, statement: &str) -> String {
+        let mut psql = self.psql().spawn().expect("psql");
+        let mut input = psql.stdin.take().expect("its input");
+        input.write_all(statement.as_bytes()).expect("written");
+        drop(input);
+        let ended = Ended::from(psql.wait_with_output().expect("ended"));
+        ended.with(0).out.trim().to_owned()
     }
 
     /// Sends bytes as they are and returns the whole answer; the request must ask to close.
@@ -144,6 +168,16 @@ impl Lab {
         request.extend(b"\r\n");
         self.send(&request)
     }
+}
+
+fn process<'a>(processes: &'a [serde_json::Value], role: &str) -> &'a serde_json::Value {
+    let mut all = processes.iter();
+    all.find(|process| process["role"] == role).expect(role)
+}
+
+fn listen(processes: &[serde_json::Value], role: &str) -> SocketAddr {
+    let address = process(processes, role)["listen"].as_str();
+    address.expect("text").parse().expect("an address")
 }
 
 impl Drop for Lab {
@@ -183,8 +217,14 @@ pub struct Recording {
 impl Recording {
     /// Starts it, and returns once everything is attached.
     pub fn start(lab: &Lab, file: String, options: &[&str]) -> Self {
+        let lab = ["--lab", &lab.dir];
+        Self::of(file, &[&lab, options].concat())
+    }
+
+    /// The same, of what the options name.
+    pub fn of(file: String, options: &[&str]) -> Self {
         let child = Command::new(TIERSCOPE)
-            .args(["record", "--lab", &lab.dir, "--out", &file])
+            .args(["record", "--out", &file])
             .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -4,6 +4,30 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// All checks of a run, in the order of its result.
+pub const CHECKS: [&str; 20] = [
+    "complete",
+    "mis_stitched",
+    "loss",
+    "client_clock",
+    "statement_calls",
+    "statement_times",
+    "handshake_rtt",
+    "request_rtt",
+    "retransmits",
+    "bytes_sent",
+    "bytes_received",
+    "run_queue",
+    "switches",
+    "page_reads",
+    "app_request_clock",
+    "app_query_clock",
+    "nginx_request_time",
+    "nginx_connect_time",
+    "nginx_header_time",
+    "nginx_response_time",
+];
+
 /// What came of a comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "verdict", content = "reason")]

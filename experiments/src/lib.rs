@@ -18,7 +18,7 @@ mod trace_log;
 mod truth;
 
 pub use assembly::{Ending, Sink, assemble};
-pub use check::{Check, Verdict};
+pub use check::{CHECKS, Check, Verdict};
 pub use error::{Error, Result};
 pub use folder::{Folder, each_line, private_file, read_lines};
 pub use progress::{Progress, Step};

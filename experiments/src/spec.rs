@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use tierscope_loadgen::Mix;
 
+use crate::check::CHECKS;
 use crate::error::{Error, Result};
 
 /// What is run: a load, and faults in some of its requests.
@@ -17,7 +18,7 @@ pub struct Experiment {
     /// What it shows, one sentence.
     pub title: String,
     /// Checks that this experiment promises to pass, by name; the others are shown.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "expect")]
     pub expect: Vec<String>,
     /// The load.
     pub load: Load,
@@ -143,6 +144,11 @@ fn connections<'de, D: Deserializer<'de>>(input: D) -> Field<'de, usize, D> {
     fit(input, |n| (1..=65_535).contains(n), "1 to 65535")
 }
 
+fn expect<'de, D: Deserializer<'de>>(input: D) -> Field<'de, Vec<String>, D> {
+    let known = |names: &Vec<String>| names.iter().all(|name| CHECKS.contains(&name.as_str()));
+    fit(input, known, &format!("of {}", CHECKS.join(", ")))
+}
+
 fn endpoint<'de, D: Deserializer<'de>>(input: D) -> Field<'de, String, D> {
     let mix = Mix::default();
     let names: Vec<_> = mix.names().map(|name| &**name).collect();
@@ -193,6 +199,7 @@ mod tests {
         read(sound).expect("sound");
         for (field, wrong, line) in [
             ("name = 'x'", "name = '../x'", 1),
+            ("title = 'x'", "expect = ['los']", 2),
             ("title = 'x'", "titel = 'x'", 2),
             ("rate = 10", "rate = -10", 4),
             ("rate = 10", "rate = nan", 4),

@@ -90,3 +90,37 @@ impl<'a> Sources<'a> {
         checks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{CHECKS, Verdict};
+    use crate::score_checks::checks;
+
+    #[test]
+    fn what_cannot_be_had_is_named_and_nothing_is_left_out() {
+        fn none<T>() -> Said<T> {
+            Err("not there".to_owned())
+        }
+        let outside = Outside {
+            statements: none(),
+            target: None,
+            load_sockets: none(),
+            sockets_before: none(),
+            sockets_after: none(),
+            threads_before: none(),
+            threads_after: none(),
+            cpus: none(),
+            page_reads: none(),
+        };
+        let score = Score::default();
+        let of_sources = Sources::new(&outside, Path::new("/no/such/log")).finish(&score);
+        for check in &of_sources {
+            let verdict = &check.verdict;
+            assert!(matches!(verdict, Verdict::NotChecked(_)), "{check:?}");
+        }
+        let all = checks(&score).into_iter().chain(of_sources);
+        let names: Vec<_> = all.map(|check| check.name).collect();
+        assert_eq!(names, CHECKS);
+    }
+}

@@ -60,8 +60,9 @@ pub(super) fn ask(lab: &Lab) -> Said<Vec<RelationReads>> {
 /// Ends the app's backends, which flushes their statistics.
 pub(super) fn flush(lab: &Lab) -> Said<()> {
     let told = lab.ask(
-        "SELECT string_agg(pid::text, ',') FROM pg_stat_activity \
-         WHERE usename = 'lab' AND pg_terminate_backend(pid);",
+        // Who is meant is settled first: a condition that ends backends could be tried on our own.
+        "WITH theirs AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE usename = 'lab') \
+         SELECT string_agg(pid::text, ',') FROM theirs WHERE pg_terminate_backend(pid);",
     );
     let told = told.map_err(|e| e.to_string())?;
     let gone = format!(
@@ -156,5 +157,44 @@ impl<'a> PageReads<'a> {
                 ("differing", differing.len() as f64),
             ],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tierscope_model::{Timestamp, Usdt};
+
+    use super::*;
+
+    fn read(file: u64) -> Event {
+        Event {
+            time: Timestamp(1),
+            cpu: 0,
+            body: Body::Usdt(Usdt {
+                probe: Probe::PgSmgrReadDone,
+                pid: 1,
+                tid: 1,
+                args: [0, 7, 1663, 5, file, 8192],
+                text: Default::default(),
+            }),
+        }
+    }
+
+    #[test]
+    fn every_page_of_the_labs_files_must_be_seen() {
+        let relation = |reads| RelationReads {
+            name: "users".to_owned(),
+            file: 9,
+            reads,
+        };
+        let said = Ok(since(&[relation(3)], vec![relation(5)]));
+        let checked = |reads: usize| {
+            let mut pages = PageReads::new(&said);
+            pages.event(&read(1259));
+            (0..reads).for_each(|_| pages.event(&read(9)));
+            pages.finish(false).is_ok()
+        };
+        assert!(checked(2));
+        assert!(!checked(1) && !checked(3));
     }
 }

@@ -209,7 +209,8 @@ fn compare_times(theirs: &BTreeMap<String, Tally>, ours: &BTreeMap<String, Tally
         off > NANOS && off > SHARE * theirs
     };
     let differing = both.iter().filter(|(_, t, o)| beyond(*t, *o)).count();
-    let off = |(_, theirs, ours): &&(_, f64, f64)| (ours - theirs).abs();
+    let off =
+        |(_, theirs, ours): &&(_, f64, f64)| (ours - theirs).abs() / NANOS.max(SHARE * theirs);
     let worst = both.iter().max_by(|a, b| off(a).total_cmp(&off(b)));
     let Some((key, t, o)) = worst else {
         return TIMES.not_checked("no statement is on both sides");
@@ -236,5 +237,52 @@ fn short(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tallies(rows: &[(&str, u64, f64)]) -> BTreeMap<String, Tally> {
+        let tally = |(text, calls, ns): &(&str, u64, f64)| {
+            let (calls, ns) = (*calls, *ns * *calls as f64);
+            (fingerprint(text), Tally { calls, ns })
+        };
+        rows.iter().map(tally).collect()
+    }
+
+    #[test]
+    fn one_call_more_or_less_is_a_miss() {
+        let theirs = tallies(&[("SELECT 1", 3, 5e3), ("SELECT a FROM t", 2, 5e3)]);
+        assert!(compare_calls(&theirs, &theirs).is_ok());
+        let ours = tallies(&[("SELECT $1", 3, 5e3), ("SELECT a FROM t", 1, 5e3)]);
+        let check = compare_calls(&theirs, &ours);
+        assert!(!check.is_ok());
+        assert_eq!(check.figure("differing"), Some(1.0));
+        assert!(!compare_calls(&tallies(&[]), &ours).is_ok(), "ours alone");
+    }
+
+    #[test]
+    fn means_may_differ_by_the_larger_of_a_share_and_20_us() {
+        let mean = |ns| tallies(&[("SELECT 1", 10, ns)]);
+        let ok = |theirs, ours| compare_times(&mean(theirs), &mean(ours)).is_ok();
+        assert!(ok(30e3, 49e3) && !ok(30e3, 51e3));
+        assert!(ok(1e6, 1.04e6) && !ok(1e6, 1.06e6));
+    }
+
+    #[test]
+    fn only_select_and_dml_count() {
+        for counted in [
+            "SELECT ?",
+            "select(?)",
+            "WITH a AS (SELECT ?) SELECT ?",
+            "UPDATE t SET a = ?",
+        ] {
+            assert!(is_counted(counted), "{counted}");
+        }
+        for left_out in ["BEGIN", "COMMIT", "SET a = ?", "SELECTED"] {
+            assert!(!is_counted(left_out), "{left_out}");
+        }
     }
 }

@@ -8,10 +8,30 @@ int trampoline(void *ctx)
 	return 0;
 }
 
+/* A call's one beginning, unlike a tracepoint's, which comes once per loop: what is
+ * still pending never saw its end (the kernel skips it where another tracer has just
+ * attached to the same function). `msg` NULL: the bytes have no address. */
+#define NEW_CALL ~0ULL
+
+static __always_inline void send_enters(struct sock *sk, u64 asked, struct msghdr *msg)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct socket_state *s = tp ? send_socket(sk, tp) : NULL;
+	struct pending *p = s ? send_slot(s, NEW_CALL) : NULL;
+
+	if (!p)
+		return;
+	send_begin(s, p, tp, asked);
+	if (msg)
+		capture(s, p, msg);
+	else
+		count_filtered(TS_FILTER_UNREADABLE);
+}
+
 SEC("fentry/tcp_sendmsg_locked")
 int BPF_PROG(send_entry, struct sock *sk, struct msghdr *msg, size_t size)
 {
-	send_starts(sk, msg);
+	send_enters(sk, size, msg);
 	return 0;
 }
 
@@ -28,14 +48,7 @@ struct page;
 SEC("fentry/do_tcp_sendpages")
 int BPF_PROG(page_entry, struct sock *sk, struct page *page, int offset, size_t size)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct socket_state *s = tp ? send_socket(sk, tp) : NULL;
-	struct pending *p = s ? send_slot(s, size) : NULL;
-
-	if (!p)
-		return 0;
-	send_begin(s, p, tp, size);
-	count_filtered(TS_FILTER_UNREADABLE);
+	send_enters(sk, size, NULL);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ impl Accept {
             return Err("it does not have the function".to_owned());
         }
         let link = program.attach(library, &places);
-        self.links.push(link.map_err(|error| chain(&error))?);
+        self.links.extend(link.map_err(|error| chain(&error))?);
         Ok(())
     }
 

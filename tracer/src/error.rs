@@ -50,7 +50,7 @@ pub enum TracerError {
     },
     /// A program for USDT probes was refused.
     #[error(
-        "the kernel refused the BPF program `{program}`, which needs uprobe links (Linux 6.6 and later)"
+        "the kernel refused the BPF program `{program}`, which needs uprobes (CONFIG_UPROBE_EVENTS=y)"
     )]
     UsdtProgram {
         /// Its name in the object.

@@ -168,7 +168,7 @@ impl Usdt {
         let family = &self.families[index];
         let link = family.program.attach(binary.path, &places);
         let refusal = link.as_ref().err().map(|error| chain(error));
-        self.links.extend(link);
+        self.links.extend(link.into_iter().flatten());
         added
             .into_iter()
             .map(|(probe, count)| {

@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub mod note;
 pub mod probe;
 pub(crate) mod program;
+mod single;
 
 use thiserror::Error;
 

@@ -1,7 +1,7 @@
 //! A uprobe program that is attached at many places by one link, which aya 0.14 cannot load.
 //!
-//! One link per binary, not a perf event per location: perf events come off one by one, 0.1 s each, and a
-//! release build of a traced app has a hundred locations.
+//! One link per binary, where the kernel has it, not a perf event per location: perf events come off one by
+//! one, 0.1 s each, and a release build of a traced app has a hundred locations.
 
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -15,11 +15,12 @@ use aya::maps::Map;
 use aya::{Btf, Ebpf};
 use aya_obj::Object;
 
+use super::single;
 use crate::ProgramStats;
 use crate::kernel::OBJECT;
 
 const BPF_PROG_LOAD: u32 = 5;
-const BPF_LINK_CREATE: u32 = 28;
+pub(super) const BPF_LINK_CREATE: u32 = 28;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
 const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
@@ -28,6 +29,8 @@ const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
 pub(crate) struct Program {
     name: &'static str,
     fd: OwnedFd,
+    /// Whether one link can attach it at many places.
+    many: bool,
 }
 
 /// Where to attach: one entry per location in each list.
@@ -90,18 +93,23 @@ impl Program {
             .map(|program| program.function_key());
         let function = function.and_then(|key| object.functions.get(&key));
         let instructions = &function.ok_or(io::ErrorKind::NotFound)?.instructions;
-        let mut attr = ProgLoad {
-            kind: BPF_PROG_TYPE_KPROBE,
-            instruction_count: instructions.len() as u32,
-            instructions: instructions.as_ptr() as u64,
-            license: object.license.as_ptr() as u64,
-            attach_type: BPF_TRACE_UPROBE_MULTI,
-            ..Default::default()
+        let load = |attach_type| {
+            let mut attr = ProgLoad {
+                kind: BPF_PROG_TYPE_KPROBE,
+                instruction_count: instructions.len() as u32,
+                instructions: instructions.as_ptr() as u64,
+                license: object.license.as_ptr() as u64,
+                attach_type,
+                ..Default::default()
+            };
+            attr.name[..name.len()].copy_from_slice(name.as_bytes());
+            bpf_call(BPF_PROG_LOAD, &attr)
         };
-        attr.name[..name.len()].copy_from_slice(name.as_bytes());
+        let many = load(BPF_TRACE_UPROBE_MULTI).ok().filter(can_attach_many);
         Ok(Self {
             name,
-            fd: bpf_call(BPF_PROG_LOAD, &attr)?,
+            many: many.is_some(),
+            fd: many.map_or_else(|| load(0), Ok)?,
         })
     }
 
@@ -110,27 +118,12 @@ impl Program {
     /// # Errors
     ///
     /// What the kernel said.
-    pub(crate) fn attach(&self, binary: &Path, places: &Places) -> io::Result<OwnedFd> {
-        let path = CString::new(binary.as_os_str().as_bytes())?;
-        let attr = LinkCreate {
-            program: self.fd.as_raw_fd() as u32,
-            target: 0,
-            attach_type: BPF_TRACE_UPROBE_MULTI,
-            flags: 0,
-            path: path.as_ptr() as u64,
-            offsets: places.offsets.as_ptr() as u64,
-            semaphores: list(&places.semaphores),
-            cookies: list(&places.cookies),
-            count: places.offsets.len() as u32,
-            multi_flags: if places.at_return {
-                BPF_F_UPROBE_MULTI_RETURN
-            } else {
-                0
-            },
-            pid: 0,
-            pad: 0,
-        };
-        bpf_call(BPF_LINK_CREATE, &attr)
+    pub(crate) fn attach(&self, binary: &Path, places: &Places) -> io::Result<Vec<OwnedFd>> {
+        if self.many {
+            Ok(vec![attach_many(&self.fd, binary, places)?])
+        } else {
+            single::attach(self.fd.as_fd(), binary, places)
+        }
     }
 
     /// How often it ran and for how long, from the kernel's description of its descriptor.
@@ -156,6 +149,40 @@ fn list(values: &[u64]) -> u64 {
     } else {
         values.as_ptr() as u64
     }
+}
+
+/// Attaches `program` at all `places` in `binary` by one link.
+fn attach_many(program: &OwnedFd, binary: &Path, places: &Places) -> io::Result<OwnedFd> {
+    let path = CString::new(binary.as_os_str().as_bytes())?;
+    let attr = LinkCreate {
+        program: program.as_raw_fd() as u32,
+        target: 0,
+        attach_type: BPF_TRACE_UPROBE_MULTI,
+        flags: 0,
+        path: path.as_ptr() as u64,
+        offsets: places.offsets.as_ptr() as u64,
+        semaphores: list(&places.semaphores),
+        cookies: list(&places.cookies),
+        count: places.offsets.len() as u32,
+        multi_flags: if places.at_return {
+            BPF_F_UPROBE_MULTI_RETURN
+        } else {
+            0
+        },
+        pid: 0,
+        pad: 0,
+    };
+    bpf_call(BPF_LINK_CREATE, &attr)
+}
+
+/// Whether the kernel knows such links: then it finds fault with the file, not with the call.
+fn can_attach_many(program: &OwnedFd) -> bool {
+    let places = Places {
+        offsets: vec![0],
+        ..Places::default()
+    };
+    let refusal = attach_many(program, Path::new("/"), &places).err();
+    refusal.and_then(|error| error.raw_os_error()) == Some(libc::EBADF)
 }
 
 /// The embedded object, fitted to this kernel and to `bpf`'s maps.
@@ -192,9 +219,14 @@ fn map_fd(map: &Map) -> Option<RawFd> {
 }
 
 /// bpf(2), for the commands that answer with a descriptor.
-fn bpf_call<Attr>(command: u32, attr: &Attr) -> io::Result<OwnedFd> {
+pub(super) fn bpf_call<Attr>(command: u32, attr: &Attr) -> io::Result<OwnedFd> {
     // SAFETY: `attr` is as long as we say; it and what it points to outlive the call, which copies them.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of::<Attr>()) };
+    owned(fd)
+}
+
+/// The descriptor that a system call answered with, or its error.
+pub(super) fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
     match RawFd::try_from(fd) {
         // SAFETY: the kernel has just given this descriptor to us alone.
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),

@@ -10,6 +10,8 @@ pub enum Arm {
     Off,
     /// Every request, every probe.
     Full,
+    /// Every request, without PostgreSQL's probes and files.
+    Lean,
     /// Peer: the same probes, each event a line of JSON that a second process parses.
     Pipeline,
     /// Peer: OpenTelemetry's SDK in the app.
@@ -18,13 +20,20 @@ pub enum Arm {
 
 impl Arm {
     /// All of them, the reference first.
-    pub const ALL: [Self; 4] = [Self::Off, Self::Full, Self::Pipeline, Self::Otel];
+    pub const ALL: [Self; 5] = [
+        Self::Off,
+        Self::Full,
+        Self::Lean,
+        Self::Pipeline,
+        Self::Otel,
+    ];
 
     /// In tables.
     pub fn label(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::Full => "100 %, full",
+            Self::Lean => "100 %, lean",
             Self::Pipeline => "JSON pipeline",
             Self::Otel => "OpenTelemetry SDK",
         }
@@ -33,7 +42,8 @@ impl Arm {
     /// Further options of `tierscope record`; none where it does not run.
     pub fn recording(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::Full => Some(&[]),
+            Self::Full => Some(&["--detail", "full"]),
+            Self::Lean => Some(&["--detail", "lean"]),
             Self::Off | Self::Pipeline | Self::Otel => None,
         }
     }

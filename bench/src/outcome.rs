@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use tierscope_tracer::Detail;
 
 use crate::{
     compare::Runs,
@@ -26,8 +27,10 @@ pub struct Outcome {
     pub cpus: usize,
     /// The interleaved runs.
     pub runs: Runs,
-    /// What the BPF programs cost.
-    pub programs: Programs,
+    /// What the BPF programs cost, everything attached.
+    pub full: Programs,
+    /// The same without PostgreSQL's probes and files.
+    pub lean: Programs,
     /// What a hit of a probe costs.
     pub hits: Hits,
     /// What was filtered on a busy host.
@@ -46,15 +49,18 @@ impl Outcome {
             seconds,
             seed: 1,
         };
-        let programs = Programs::measure(&stand.plain, &load)?;
+        let programs =
+            |detail| Programs::measure(&stand.plain, &load, detail, plan.pairs.div_ceil(2));
+        let (full, lean) = (programs(Detail::Full)?, programs(Detail::Lean)?);
         let hits = Hits::measure(plan.pairs, plan.hits)?;
         let neighbour = Neighbour::measure(stand, seconds)?;
-        let targets = targets::judge(&runs, &programs);
+        let targets = targets::judge(&runs, &full);
         Ok(Self {
             kernel: kernel()?,
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             runs,
-            programs,
+            full,
+            lean,
             hits,
             neighbour,
             targets,

@@ -8,12 +8,19 @@ use std::{
 
 use serde::Serialize;
 use tierscope_stack::Lab;
-use tierscope_tracer::{Tracer, TracerOptions, recording::Header};
+use tierscope_tracer::{Detail, Tracer, TracerOptions, recording::Header};
 
 use crate::{load::Load, printer::services};
 
 /// As often as the recorder looks.
 const DRAIN: Duration = Duration::from_millis(10);
+
+/// Programs whose records are counted under another name than the object's.
+const COUNTED_AS: [(&str, &str); 3] = [
+    ("sched_switch", "switch"),
+    ("socket_close", "close"),
+    ("block_rq_complete", "block"),
+];
 
 /// One program during a load.
 #[derive(Clone, Debug, Serialize)]
@@ -48,11 +55,20 @@ struct Reading {
 }
 
 impl Programs {
-    /// Traces `lab` under `load`, with every run timed.
-    pub fn measure(lab: &Lab, load: &Load) -> anyhow::Result<Self> {
+    /// Traces `lab` under `load` some times and returns the median of these measurements.
+    pub fn measure(lab: &Lab, load: &Load, detail: Detail, times: u32) -> anyhow::Result<Self> {
+        let one = |_| Self::once(lab, load, detail);
+        let mut all: Vec<Self> = (0..times).map(one).collect::<Result<_, _>>()?;
+        all.sort_by(|a, b| a.us_per_request().total_cmp(&b.us_per_request()));
+        Ok(all.swap_remove(all.len() / 2))
+    }
+
+    /// With every run of a program timed.
+    fn once(lab: &Lab, load: &Load, detail: Detail) -> anyhow::Result<Self> {
         let mut tracer = Tracer::start(TracerOptions {
             services: services(lab.dir())?,
             time_programs: true,
+            detail,
             ..TracerOptions::default()
         })?;
         let names = Header::of_this_host("", Vec::new())?.programs;
@@ -79,6 +95,15 @@ impl Programs {
         time as f64 / self.kernel_delivered.max(1) as f64
     }
 
+    /// Mean time of a run of a kernel hook (ns).
+    pub fn kernel_ns_per_run(&self) -> f64 {
+        let kernel = self.programs.iter().filter(|program| !program.is_usdt());
+        let (runs, time) = kernel.fold((0, 0), |(runs, time), program| {
+            (runs + program.runs, time + program.time_ns)
+        });
+        time as f64 / runs.max(1) as f64
+    }
+
     /// Time in all programs per request (µs).
     pub fn us_per_request(&self) -> f64 {
         let time: u64 = self.programs.iter().map(|program| program.time_ns).sum();
@@ -93,8 +118,13 @@ impl ProgramCost {
     }
 }
 
+fn counted_as(program: &str) -> &str {
+    let other = COUNTED_AS.iter().find(|(name, _)| *name == program);
+    other.map_or(program, |(_, counted)| counted)
+}
+
 fn is_usdt(program: &str) -> bool {
-    program.starts_with("usdt")
+    program.starts_with("usdt") || program == "buffers"
 }
 
 fn drain(tracer: &mut Tracer, over: &AtomicBool) {
@@ -142,7 +172,7 @@ impl Reading {
                     runs: runs - runs_before,
                     time_ns: time - time_before,
                     delivered: delivered
-                        .get(program.as_str())
+                        .get(counted_as(program))
                         .copied()
                         .filter(|count| *count > 0),
                 }

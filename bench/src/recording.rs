@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -51,6 +51,8 @@ impl Recording {
         let mut command = Command::new(beside("tierscope")?);
         command.args(["record", "--json"]);
         command.args(["--process", &format!("bench={pid}")]);
+        // It names every probe that this process has not.
+        command.stderr(Stdio::null());
         Self::start(command)
     }
 
@@ -88,7 +90,7 @@ impl Recording {
 }
 
 /// The file is made once everything is attached.
-fn wait_for(process: &mut Running, file: &PathBuf) -> anyhow::Result<()> {
+fn wait_for(process: &mut Running, file: &Path) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !file.exists() {
         if let Some(status) = process.child().try_wait()? {

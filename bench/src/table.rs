@@ -27,7 +27,8 @@ pub fn whole(outcome: &Outcome) -> String {
         text += &of_level(runs, level);
     }
     text += &costs(runs);
-    text += &programs(&outcome.programs);
+    text += &programs(Arm::Full, &outcome.full);
+    text += &programs(Arm::Lean, &outcome.lean);
     text += &hits(&outcome.hits);
     text += &neighbour(&outcome.neighbour);
     for target in &outcome.targets {
@@ -128,9 +129,10 @@ fn costs(runs: &Runs) -> String {
     text + "\n"
 }
 
-fn programs(programs: &Programs) -> String {
+fn programs(arm: Arm, programs: &Programs) -> String {
     let mut text = format!(
-        "BPF programs at half of saturation, everything attached: {:.1} µs per request\n  {:<18} {:>12} {:>9} {:>12} {:>9}\n",
+        "BPF programs at half of saturation, {}: {:.1} µs per request\n  {:<18} {:>12} {:>9} {:>12} {:>9}\n",
+        arm.label(),
         programs.us_per_request(),
         "",
         "runs/request",
@@ -156,7 +158,8 @@ fn programs(programs: &Programs) -> String {
     }
     _ = writeln!(
         text,
-        "  kernel hooks together: {:.0} ns per event delivered ({} events)\n",
+        "  kernel hooks together: {:.0} ns per run, {:.0} ns per event delivered ({} events)\n",
+        programs.kernel_ns_per_run(),
         programs.kernel_ns_per_event(),
         programs.kernel_delivered
     );

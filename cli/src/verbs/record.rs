@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tierscope_experiments::Progress;
 use tierscope_stack::{Lab, LabOptions};
 use tierscope_tracer::recorder::{RecordOptions, Recorder};
-use tierscope_tracer::{Keep, Service};
+use tierscope_tracer::{Detail, Keep, Service};
 
 use crate::exit::Done;
 use crate::terminal::{print, print_json};
@@ -32,12 +33,22 @@ pub struct Args {
     /// Size of the ring buffer in MiB, a power of two.
     #[arg(long, value_name = "MIB", default_value_t = 32)]
     ring: u32,
+    /// How much to attach: `lean` leaves out PostgreSQL's own probes and the calls on files.
+    #[arg(long, value_name = "LEVEL", default_value = "full", value_parser = detail())]
+    detail: Detail,
     /// Keep captured text as it is: header lines, query strings, SQL literals and bound values.
     #[arg(long)]
     keep_text: bool,
     /// Print the closing counts as JSON.
     #[arg(long)]
     json: bool,
+}
+
+fn detail() -> impl TypedValueParser<Value = Detail> {
+    PossibleValuesParser::new(["lean", "full"]).map(|level| match level.as_str() {
+        "lean" => Detail::Lean,
+        _ => Detail::Full,
+    })
 }
 
 fn parse_service(text: &str) -> Result<Service, String> {
@@ -99,6 +110,7 @@ fn start(args: &Args) -> anyhow::Result<Recorder> {
     let recorder = Recorder::start(RecordOptions {
         services: services(args)?,
         ring_bytes: args.ring << 20,
+        detail: args.detail,
         keep,
         command_line: std::env::args().collect(),
         ..RecordOptions::new(&args.out)

@@ -34,6 +34,7 @@ struct socket_state {
 	u8 judged;    /* sends that were asked for the protocol */
 	u8 open;      /* its SOCKET record was made */
 	u8 ended;     /* the end of its stream was read */
+	u8 syn_left;  /* start_ts is when its first SYN left, not when it was made */
 	struct arrivals arrivals;
 };
 

@@ -84,6 +84,11 @@ int BPF_PROG(transmit, const struct sk_buff *skb, const struct net_device *dev)
 		count_filtered(TS_FILTER_UNTRACED);
 		return 0;
 	}
+	/* The connection begins when its first SYN leaves, not when connect(2) looks for a port. */
+	if (sk->__sk_common.skc_state == TCP_SYN_SENT && !s->syn_left) {
+		s->syn_left = 1;
+		s->start_ts = bpf_ktime_get_ns();
+	}
 	range = packet_range(sk, skb);
 	/* A SYN, while the connection is still being made, carries none either. */
 	if (!s->open || range.seq == range.end_seq)

@@ -23,8 +23,8 @@ use crate::nginx;
 use crate::process::Processes;
 use crate::setup::connect_span;
 use crate::statement;
-use crate::unseen_hop;
 use crate::threads::Threads;
+use crate::unseen_hop;
 
 /// A finished PostgreSQL exchange with what its backend did.
 pub(crate) struct Query {

@@ -8,5 +8,6 @@ mod postgres;
 mod properties;
 mod sim;
 mod soup;
+mod threads;
 mod unseen_hop;
 mod ways;

@@ -63,7 +63,7 @@ fn what_others_measured_agrees() {
 
 fn a_run_that_reads_agrees_with_every_source() {
     let score = run("reads", READS);
-    let figure = |name, figure| check(&score, name).figure(figure).expect(figure);
+    let figure = |name: &str, figure: &str| check(&score, name).figure(figure).expect(figure);
     assert_eq!(score.complete, 1000);
     assert!(figure("client_clock", "p99_us") <= 50.0);
     assert!(figure("statement_calls", "calls") > 1000.0);
@@ -87,7 +87,7 @@ fn a_run_that_reads_agrees_with_every_source() {
 
 fn a_run_at_saturation_agrees_with_the_scheduler() {
     let score = run("saturation", SATURATION);
-    let figure = |name, figure| check(&score, name).figure(figure).expect(figure);
+    let figure = |name: &str, figure: &str| check(&score, name).figure(figure).expect(figure);
     assert_eq!(figure("mis_stitched", "mis_stitched"), 0.0);
     assert!(figure("run_queue", "theirs") > 100.0, "ms");
     assert!(figure("switches", "theirs") > 1000.0);

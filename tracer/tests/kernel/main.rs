@@ -9,7 +9,7 @@ mod sched;
 mod sockets;
 mod workload;
 
-use tierscope_tracer::{Service, Tracer, TracerOptions};
+use tierscope_tracer::{HookReport, Service, Tracer, TracerOptions};
 
 /// Whether this test can run here; says why not.
 fn can_trace() -> bool {
@@ -42,4 +42,10 @@ fn trace_services(services: Vec<Service>, ring_bytes: u32) -> Tracer {
         ..TracerOptions::default()
     };
     Tracer::start(options).expect("the tracer starts")
+}
+
+/// Whether this kernel gives `event` by trampolines, at functions.
+fn by_trampolines(tracer: &Tracer, event: &str) -> bool {
+    let of_event = |hook: &&HookReport| hook.event == event && hook.kind == "fexit";
+    tracer.hooks().iter().any(|hook| of_event(&hook))
 }

@@ -402,7 +402,7 @@ struct ts_filtered {
 /* What is known of a traced process, by its tgid. */
 struct ts_traced {
 	ts_u32 service;
-	ts_u32 pad;
+	ts_u32 stacks; /* 1: its calls on files are told with its user stack */
 	ts_u64 wait_event; /* address of PostgreSQL's my_wait_event_info; 0: no such process */
 };
 

@@ -40,13 +40,17 @@ typedef _Bool bool;
 #define RCV_SHUTDOWN 1
 #define TCP_FLAG_FIN 0x01
 #define IPPROTO_TCP 6
+#define O_APPEND 02000
 #define S_IFMT 0170000
+#define S_IFREG 0100000
 #define S_IFSOCK 0140000
 #define PF_KTHREAD 0x200000
 #define TASK_INTERRUPTIBLE 1
 #define TASK_UNINTERRUPTIBLE 2
 
 #define BPF_ANY 0
+#define BPF_NOEXIST 1
+#define BPF_F_USER_STACK (1 << 8)
 #define BPF_F_NO_PREALLOC 1
 #define BPF_F_CLONE (1 << 9)
 #define BPF_LOCAL_STORAGE_GET_F_CREATE 1
@@ -56,6 +60,8 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_STACK_TRACE = 7,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
@@ -145,12 +151,34 @@ struct socket {
 	struct sock *sk;
 };
 
+struct super_block {
+	unsigned int s_dev;
+};
+
 struct inode {
 	unsigned short i_mode;
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+
+struct path {
+	struct dentry *dentry;
 };
 
 struct file {
 	struct inode *f_inode;
+	unsigned int f_flags;
+	__s64 f_pos;
+	struct path f_path;
 	void *private_data;
 };
 

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use place::program_mut;
 pub use place::{Attach, Place};
-use place::{fentry, fexit, tp};
+use place::{fentry, fexit, syscall, tp};
 
-use crate::TracerError;
 use crate::kernel;
+use crate::{Detail, TracerError};
 
 /// One event and the forms in which a kernel may offer it, the cheapest first.
 /// All places of a form are taken, or none.
@@ -38,6 +38,9 @@ pub struct HookReport {
     /// Where it is, or why it is not.
     pub detail: String,
 }
+
+/// What sees calls on files, which detail lean leaves out.
+pub(crate) const FILES: &str = "files";
 
 /// Every hook of the kernel's that tracing needs. Processes come first: what is forked once they are in
 /// place is never missed.
@@ -119,6 +122,41 @@ pub const HOOKS: &[Hook] = &[
             &[tp("retransmit_sent", "tcp_retransmit_skb")],
         ],
         without: Some("retransmits: not measured"),
+    },
+    Hook {
+        event: FILES,
+        // The returns first: a call seen to begin is then always seen to end.
+        forms: &[&[
+            syscall("file_exit", "sys_exit_read"),
+            syscall("file_exit", "sys_exit_readv"),
+            syscall("file_exit", "sys_exit_write"),
+            syscall("file_exit", "sys_exit_writev"),
+            syscall("file_exit", "sys_exit_pread64"),
+            syscall("file_exit", "sys_exit_preadv"),
+            syscall("file_exit", "sys_exit_preadv2"),
+            syscall("file_exit", "sys_exit_pwrite64"),
+            syscall("file_exit", "sys_exit_pwritev"),
+            syscall("file_exit", "sys_exit_pwritev2"),
+            syscall("file_exit", "sys_exit_fsync"),
+            syscall("file_exit", "sys_exit_fdatasync"),
+            syscall("file_exit", "sys_exit_sendfile64"),
+            syscall("file_open_exit", "sys_exit_openat"),
+            syscall("file_read", "sys_enter_read"),
+            syscall("file_read", "sys_enter_readv"),
+            syscall("file_write", "sys_enter_write"),
+            syscall("file_write", "sys_enter_writev"),
+            syscall("file_read_at", "sys_enter_pread64"),
+            syscall("file_read_at", "sys_enter_preadv"),
+            syscall("file_read_at", "sys_enter_preadv2"),
+            syscall("file_write_at", "sys_enter_pwrite64"),
+            syscall("file_write_at", "sys_enter_pwritev"),
+            syscall("file_write_at", "sys_enter_pwritev2"),
+            syscall("file_sync", "sys_enter_fsync"),
+            syscall("file_sync", "sys_enter_fdatasync"),
+            syscall("file_send", "sys_enter_sendfile64"),
+            syscall("file_open", "sys_enter_openat"),
+        ]],
+        without: Some("calls on files: not measured"),
     },
 ];
 
@@ -212,10 +250,16 @@ pub(crate) fn attach_all(
     bpf: &mut Ebpf,
     btf: &Btf,
     hooks: impl IntoIterator<Item = &'static Hook>,
+    detail: Detail,
 ) -> Result<Vec<HookReport>, TracerError> {
     let mut reports = Vec::new();
     for hook in hooks {
-        reports.extend(attach_hook(bpf, btf, hook)?);
+        match hook.without {
+            Some(what) if detail == Detail::Lean && hook.event == FILES => {
+                reports.push(HookReport::missing(hook, what, "left out at detail lean"));
+            }
+            _ => reports.extend(attach_hook(bpf, btf, hook)?),
+        }
     }
     Ok(reports)
 }

@@ -19,6 +19,15 @@ const NO_EXIST: u64 = 1;
 /// `ts_traced` as the map takes it.
 type RawTraced = [u8; size_of::<ts_traced>()];
 
+/// What a process and all that it forks have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts {
+    /// Index of its service.
+    pub(crate) service: u32,
+    /// Whether to take the user stacks of its calls on files.
+    pub(crate) stacks: bool,
+}
+
 /// The kernel's map of traced processes.
 pub(crate) struct Processes {
     traced: BpfHashMap<MapData, u32, RawTraced>,
@@ -33,12 +42,12 @@ impl Processes {
         })
     }
 
-    /// Traces `pid` and what it forked so far, as part of `service`. Returns a PROCESS record for each
+    /// Traces `pid` and what it forked so far, as part of `facts.service`. Returns a PROCESS record for each
     /// that was not traced yet.
     ///
     /// The fork hook must be in place: a child forked after its parent is in the map is traced by the
     /// kernel, one forked before is in /proc by then, so looking until nothing new is found misses none.
-    pub(crate) fn add(&mut self, service: u32, pid: u32) -> Result<Vec<Vec<u8>>, TracerError> {
+    pub(crate) fn add(&mut self, facts: Facts, pid: u32) -> Result<Vec<Vec<u8>>, TracerError> {
         if pid == std::process::id() {
             return Err(TracerError::OwnProcess { pid });
         }
@@ -47,24 +56,24 @@ impl Processes {
         }
         let mut family = vec![pid];
         let mut records = Vec::new();
-        records.extend(self.insert(service, pid)?);
+        records.extend(self.insert(facts, pid)?);
         loop {
             let born = children_of(&family)?;
             if born.is_empty() {
                 return Ok(records);
             }
             for child in born {
-                records.extend(self.insert(service, child)?);
+                records.extend(self.insert(facts, child)?);
                 family.push(child);
             }
         }
     }
 
     /// Puts one process in the map; its record unless the fork hook had already made one.
-    fn insert(&mut self, service: u32, pid: u32) -> Result<Option<Vec<u8>>, TracerError> {
+    fn insert(&mut self, facts: Facts, pid: u32) -> Result<Option<Vec<u8>>, TracerError> {
         let traced: RawTraced = zerocopy::transmute!(ts_traced {
-            service,
-            pad: 0,
+            service: facts.service,
+            stacks: facts.stacks.into(),
             wait_event: wait_event::address(pid).unwrap_or_default(),
         });
         match self.traced.insert(pid, traced, NO_EXIST) {
@@ -77,7 +86,7 @@ impl Processes {
             Err(source) => return Err(map_error("traced")(source)),
         }
         if Path::new(&format!("/proc/{pid}")).exists() {
-            return Ok(Some(found(service, pid)));
+            return Ok(Some(found(facts.service, pid)));
         }
         // It ended before the exit hook could see it in the map.
         let _ = self.traced.remove(&pid);

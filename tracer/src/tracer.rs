@@ -15,7 +15,7 @@ use crate::counters::{Counters, ProgramCounts, map_error, take_map};
 use crate::hooks::{self, HOOKS, HookReport, program_mut};
 use crate::kernel::{btf, load_object};
 use crate::misses::Misses;
-use crate::processes::Processes;
+use crate::processes::{Facts, Processes};
 use crate::usdt::attach::Usdt;
 use crate::{Detail, TracerError};
 
@@ -99,7 +99,7 @@ impl Tracer {
         }
         let btf = btf()?;
         let mut tracer = Self::load(&btf, &options)?;
-        tracer.hooks = hooks::attach_all(&mut tracer.bpf, &btf, HOOKS)?;
+        tracer.hooks = hooks::attach_all(&mut tracer.bpf, &btf, HOOKS, options.detail)?;
         tracer.counters.watch(Misses::of_all(&tracer.bpf));
         for (index, service) in options.services.iter().enumerate() {
             if let Some(binary) = &service.binary {
@@ -156,11 +156,19 @@ impl Tracer {
     }
 
     fn follow(&mut self, service: u32, pid: u32) -> Result<(), TracerError> {
-        let found = self.processes.add(service, pid)?;
+        // By this path the binary is the one that runs, even if another has its name by now.
+        let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+        if exe.exists() {
+            self.attach_usdt(exe.clone())?;
+        }
+        let facts = Facts {
+            service,
+            stacks: self.usdt.brings_app(&exe),
+        };
+        let found = self.processes.add(facts, pid)?;
         self.own.extend(found);
         self.hooks.extend(self.accept.follow(pid));
-        // By this path the binary is the one that runs, even if another has its name by now.
-        self.attach_usdt(format!("/proc/{pid}/exe").into())
+        Ok(())
     }
 
     fn attach_usdt(&mut self, binary: PathBuf) -> Result<(), TracerError> {

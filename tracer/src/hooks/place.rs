@@ -46,6 +46,14 @@ pub(super) const fn fexit(program: &'static str, function: &'static str) -> Plac
     }
 }
 
+/// A system call's own tracepoint.
+pub(super) const fn syscall(program: &'static str, tracepoint: &'static str) -> Place {
+    Place {
+        program,
+        attach: Attach::Tracepoint("syscalls", tracepoint),
+    }
+}
+
 impl Place {
     /// Its kind and its target, as reports show them.
     pub fn describe(&self) -> (&'static str, &'static str) {
@@ -63,6 +71,8 @@ impl Place {
             Attach::TpBtf(name) => as_tp_btf(program)?.load(name, btf),
             Attach::Fentry(name) => as_fentry(program)?.load(name, btf),
             Attach::Fexit(name) => as_fexit(program)?.load(name, btf),
+            // One program may be at many of them.
+            Attach::Tracepoint(..) if program.fd().is_ok() => Ok(()),
             Attach::Tracepoint(..) => as_tracepoint(program)?.load(),
         }
     }

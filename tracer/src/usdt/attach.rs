@@ -39,6 +39,8 @@ pub(crate) struct Usdt {
     used: u32,
     /// Binaries that were looked at, by device and inode.
     known: HashSet<(u64, u64)>,
+    /// Those of them that have the application's probes.
+    apps: HashSet<(u64, u64)>,
     /// An attachment lasts as long as its link.
     links: Vec<OwnedFd>,
 }
@@ -107,6 +109,7 @@ impl Usdt {
             specs: specs.try_into().map_err(map_error("specs"))?,
             used: 0,
             known: HashSet::new(),
+            apps: HashSet::new(),
             links: Vec::new(),
         })
     }
@@ -132,6 +135,9 @@ impl Usdt {
             path: path.into(),
             source,
         })?;
+        if notes.iter().any(|note| note.provider == APP) {
+            self.apps.insert((meta.dev(), meta.ino()));
+        }
         let data = &data;
         let binary = Binary { path, data, notes };
         let mut reports = Vec::new();
@@ -143,6 +149,11 @@ impl Usdt {
             }
         }
         Ok(reports)
+    }
+
+    /// Whether the binary at `path` was found to have the application's probes.
+    pub(crate) fn brings_app(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|meta| self.apps.contains(&(meta.dev(), meta.ino())))
     }
 
     /// Attaches those probes of one family that are, or are not, at returns, all by one link.

@@ -210,9 +210,11 @@ fn map_fd(map: &Map) -> Option<RawFd> {
     match map {
         Map::Array(data)
         | Map::HashMap(data)
+        | Map::LruHashMap(data)
         | Map::PerCpuArray(data)
         | Map::RingBuf(data)
         | Map::SkStorage(data)
+        | Map::StackTraceMap(data)
         | Map::Unsupported(data) => Some(data.fd().as_fd().as_raw_fd()),
         _ => None,
     }

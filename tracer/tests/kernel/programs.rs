@@ -9,8 +9,9 @@ use crate::records::Records;
 use crate::workload::{self, Workload};
 use crate::{can_trace, trace, trace_with_ring};
 
-/// `BPF_PROG_TYPE_TRACING` and `BPF_PROG_TYPE_KPROBE` (uprobes): neither can change a packet or a process.
-const OBSERVING: [u32; 2] = [26, 2];
+/// `BPF_PROG_TYPE_TRACING`, `BPF_PROG_TYPE_TRACEPOINT` and `BPF_PROG_TYPE_KPROBE` (uprobes): none of them
+/// can change a packet or a process.
+const OBSERVING: [u32; 3] = [26, 5, 2];
 
 #[test]
 fn every_program_only_observes() {

@@ -42,6 +42,8 @@ pub struct Records {
     pub filtered: Vec<ts_filtered>,
     pub switches: Vec<ts_switch>,
     pub buffers: Vec<ts_buffers>,
+    pub files: Vec<ts_file>,
+    pub names: Vec<(ts_file_name, String)>,
     pub transmits: Vec<ts_transmit>,
     pub accepted: Vec<ts_accepted>,
 }
@@ -85,6 +87,8 @@ impl Records {
             TS_KIND_USDT => self.usdt.push(usdt(record)),
             TS_KIND_PROCESS => self.processes.push(fixed(record)),
             TS_KIND_BUFFERS => self.buffers.push(fixed(record)),
+            TS_KIND_FILE => self.files.push(fixed(record)),
+            TS_KIND_FILE_NAME => self.names.push(name(record)),
             TS_KIND_LOSS => self.losses.push(fixed(record)),
             TS_KIND_FILTERED => self.filtered.push(fixed(record)),
             TS_KIND_SWITCH => self.switches.push(fixed(record)),
@@ -323,6 +327,17 @@ fn send(record: &[u8]) -> Send {
         fixed,
         head: head.to_vec(),
     }
+}
+
+/// A name with its components in the order of a path.
+fn name(record: &[u8]) -> (ts_file_name, String) {
+    let (fixed, rest) = ts_file_name::read_from_prefix(record).expect("FILE_NAME");
+    let (text, padding) = rest.split_at(fixed.text_len.into());
+    check_padding(padding);
+    let text = text.strip_suffix(&[0]).expect("each ends by a NUL");
+    let parts: Vec<_> = text.split(|byte| *byte == 0).rev().collect();
+    let path = String::from_utf8_lossy(&parts.join(&b'/')).into_owned();
+    (fixed, format!("/{path}"))
 }
 
 fn usdt(record: &[u8]) -> Usdt {

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::sched;
+use crate::{files, sched};
 
 const NAME: &str = "TIERSCOPE_WORKLOAD";
 
@@ -111,6 +111,7 @@ fn child() {
         "cut_short" => cut_short(),
         "in_flight" => in_flight(),
         "many" => many(),
+        "files" => files::calls(),
         "hogs" => sched::hogs(),
         "sleeps" => sched::sleeps(),
         "" => {}

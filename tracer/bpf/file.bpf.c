@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/* Calls on files, by the system calls that make them. */
+
+/* What the kernel hands to a program at a system call's own tracepoints. */
+struct syscall_entry {
+	u64 regs;
+	u64 number;
+	u64 args[6];
+};
+
+struct syscall_exit {
+	u64 regs;
+	u64 number;
+	s64 result;
+};
+
+SEC("tracepoint")
+int file_read(struct syscall_entry *ctx)
+{
+	file_begin(ctx, TS_FILE_READ, file_of(ctx->args[0]), -1);
+	return 0;
+}
+
+SEC("tracepoint")
+int file_write(struct syscall_entry *ctx)
+{
+	file_begin(ctx, TS_FILE_WRITE, file_of(ctx->args[0]), -1);
+	return 0;
+}
+
+SEC("tracepoint")
+int file_read_at(struct syscall_entry *ctx)
+{
+	file_begin(ctx, TS_FILE_READ, file_of(ctx->args[0]), ctx->args[3]);
+	return 0;
+}
+
+SEC("tracepoint")
+int file_write_at(struct syscall_entry *ctx)
+{
+	file_begin(ctx, TS_FILE_WRITE, file_of(ctx->args[0]), ctx->args[3]);
+	return 0;
+}
+
+SEC("tracepoint")
+int file_sync(struct syscall_entry *ctx)
+{
+	file_begin(ctx, TS_FILE_SYNC, file_of(ctx->args[0]), -1);
+	return 0;
+}
+
+/* sendfile(out, in, &offset, count): `in` is read. */
+SEC("tracepoint")
+int file_send(struct syscall_entry *ctx)
+{
+	s64 offset = -1;
+
+	if (ctx->args[2])
+		bpf_probe_read_user(&offset, sizeof(offset), (void *)ctx->args[2]);
+	file_begin(ctx, TS_FILE_READ, file_of(ctx->args[1]), offset);
+	return 0;
+}
+
+/* Which file it is will be known at its return. */
+SEC("tracepoint")
+int file_open(struct syscall_entry *ctx)
+{
+	struct ts_traced *process = current_traced();
+
+	if (process)
+		new_call(ctx, process, TS_FILE_OPEN);
+	else
+		count_filtered(TS_FILTER_UNTRACED);
+	return 0;
+}
+
+SEC("tracepoint")
+int file_open_exit(struct syscall_exit *ctx)
+{
+	struct file_call *call = pending_call();
+	struct file *file = ctx->result < 0 ? NULL : file_of(ctx->result);
+
+	if (!call)
+		return 0;
+	if (is_regular(file)) {
+		identify(call, file);
+		file_end(ctx->result);
+	} else {
+		call->start_ts = 0;
+		count_filtered(TS_FILTER_NOT_A_FILE);
+	}
+	return 0;
+}
+
+SEC("tracepoint")
+int file_exit(struct syscall_exit *ctx)
+{
+	file_end(ctx->result);
+	return 0;
+}

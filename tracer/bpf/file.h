@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0 */
+/* Calls on regular files, from their entry to their return: one record each, and a file's name once. */
+#ifndef TIERSCOPE_FILE_H
+#define TIERSCOPE_FILE_H
+
+/* Components of a path, and bytes of one of them with its NUL. */
+#define NAME_COMPONENTS 12
+#define NAME_BYTES 256
+#define NAME_TEXT 1024
+
+/* Frames of a user stack. */
+#define STACK_FRAMES 48
+
+/* A call under way. */
+struct file_call {
+	u64 start_ts; /* 0: none, or not on a file that is told of */
+	u64 ino;
+	s64 offset;
+	struct file *appended; /* where it writes is known by its return */
+	u32 dev;
+	u32 stack;
+	u8 op;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct file_call);
+} file_calls SEC(".maps");
+
+struct named {
+	u64 ino;
+	u64 dev;
+};
+
+/* Files whose names were told. One that is forgotten is told again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct named);
+	__type(value, u32);
+} named_files SEC(".maps");
+
+struct naming {
+	struct ts_file_name record;
+	u8 text[NAME_TEXT + NAME_BYTES + 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct naming);
+} namings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 4096);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, STACK_FRAMES * sizeof(u64));
+} stacks SEC(".maps");
+
+/* Copies the names from the leaf to the root; returns the bytes used. */
+static __always_inline u32 read_names(struct naming *n, struct dentry *dentry)
+{
+	u32 used = 0;
+
+	n->record.cut = 1;
+	for (int i = 0; i < NAME_COMPONENTS; i++) {
+		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		long length;
+
+		if (parent == dentry) {
+			n->record.cut = 0;
+			break;
+		}
+		if (used > NAME_TEXT)
+			break;
+		length = bpf_probe_read_kernel_str(n->text + used, NAME_BYTES, BPF_CORE_READ(dentry, d_name.name));
+		if (length <= 0)
+			break;
+		used += length & (2 * NAME_BYTES - 1);
+		dentry = parent;
+	}
+	return used;
+}
+
+static __always_inline void tell_name(struct file *file, const struct named *id)
+{
+	struct naming *n = bpf_task_storage_get(&namings, bpf_get_current_task_btf(), NULL,
+						BPF_LOCAL_STORAGE_GET_F_CREATE);
+	u32 used;
+
+	if (!n) {
+		lose(TS_PROGRAM_FILE);
+		return;
+	}
+	n->record.ino = id->ino;
+	n->record.dev = id->dev;
+	used = read_names(n, BPF_CORE_READ(file, f_path.dentry));
+	if (used > NAME_TEXT + NAME_BYTES)
+		return;
+	n->record.text_len = used;
+	__builtin_memset(n->text + used, 0, 8);
+	emit(TS_PROGRAM_FILE, &n->record.head, TS_KIND_FILE_NAME, sizeof(n->record) + ((used + 7) & ~7));
+}
+
+static __always_inline void name_once(struct file *file, u64 ino, u32 dev)
+{
+	struct named id = { .ino = ino, .dev = dev };
+	u32 told = 1;
+
+	/* Of two threads that are here at once, one gets the error. */
+	if (!bpf_map_lookup_elem(&named_files, &id) && !bpf_map_update_elem(&named_files, &id, &told, BPF_NOEXIST))
+		tell_name(file, &id);
+}
+
+static __always_inline bool is_regular(struct file *file)
+{
+	return file && file_type(file) == S_IFREG;
+}
+
+/* Which file the call is on, told by name if it is new. */
+static __always_inline void identify(struct file_call *call, struct file *file)
+{
+	call->ino = BPF_CORE_READ(file, f_inode, i_ino);
+	call->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	name_once(file, call->ino, call->dev);
+}
+
+/* The number of the caller's stack; 0: none. */
+static __always_inline u32 take_stack(void *ctx, const struct ts_traced *process)
+{
+	long id = process->stacks ? bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK) : -1;
+
+	return id < 0 ? 0 : id + 1;
+}
+
+static __always_inline struct file_call *new_call(void *ctx, const struct ts_traced *process, u8 op)
+{
+	struct file_call *call = bpf_task_storage_get(&file_calls, bpf_get_current_task_btf(), NULL,
+						      BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!call) {
+		lose(TS_PROGRAM_FILE);
+		return NULL;
+	}
+	call->op = op;
+	call->ino = 0;
+	call->dev = 0;
+	call->offset = -1;
+	call->appended = NULL;
+	call->stack = take_stack(ctx, process);
+	call->start_ts = bpf_ktime_get_ns();
+	return call;
+}
+
+/* A call on `file` begins; at `offset`, or at the file's position where that is negative. */
+static __always_inline void file_begin(void *ctx, u8 op, struct file *file, s64 offset)
+{
+	struct ts_traced *process = current_traced();
+	struct file_call *call;
+
+	if (!process) {
+		count_filtered(TS_FILTER_UNTRACED);
+		return;
+	}
+	if (!is_regular(file)) {
+		count_filtered(TS_FILTER_NOT_A_FILE);
+		return;
+	}
+	call = new_call(ctx, process, op);
+	if (!call)
+		return;
+	identify(call, file);
+	if (op == TS_FILE_SYNC)
+		return;
+	if (op == TS_FILE_WRITE && BPF_CORE_READ(file, f_flags) & O_APPEND)
+		call->appended = file;
+	else
+		call->offset = offset < 0 ? BPF_CORE_READ(file, f_pos) : offset;
+}
+
+static __always_inline struct file_call *pending_call(void)
+{
+	struct file_call *call = bpf_task_storage_get(&file_calls, bpf_get_current_task_btf(), NULL, 0);
+
+	return call && call->start_ts ? call : NULL;
+}
+
+/* The call that this thread began returns. */
+static __always_inline void file_end(s64 result)
+{
+	struct file_call *call = pending_call();
+	u64 id = bpf_get_current_pid_tgid();
+	struct file *appended;
+	struct ts_file r = {
+		.result = result,
+		.pid = id >> 32,
+		.tid = id,
+	};
+
+	if (!call)
+		return;
+	appended = call->appended;
+	if (appended && result > 0)
+		call->offset = BPF_CORE_READ(appended, f_pos) - result;
+	r.start_ts = call->start_ts;
+	r.ino = call->ino;
+	r.dev = call->dev;
+	r.offset = call->offset;
+	r.stack = call->stack;
+	r.op = call->op;
+	call->start_ts = 0;
+	EMIT(TS_PROGRAM_FILE, TS_KIND_FILE, &r);
+}
+
+#endif

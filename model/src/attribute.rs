@@ -93,6 +93,12 @@ impl Attributes {
         }
     }
 
+    /// Takes `key` out, with its value.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(k, _)| k == key)?;
+        Some(self.0.remove(at).1)
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v)
@@ -173,5 +179,8 @@ mod tests {
         assert_eq!(json, r#"{"a":true,"b":"x"}"#);
         let back: Attributes = serde_json::from_str(&json).expect("parses");
         assert_eq!(back, attributes);
+        assert_eq!(attributes.remove("a"), Some(Value::Bool(true)));
+        assert_eq!(attributes.remove("a"), None);
+        assert_eq!(attributes.iter().count(), 1);
     }
 }

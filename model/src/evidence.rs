@@ -8,7 +8,7 @@ use crate::SpanId;
 
 /// The observation that joins a span to its parent, with the id that was observed.
 ///
-/// Every kind is a fact from the recording, never a statistical guess.
+/// Every kind is a fact from the recording, or what an imported trace states; never a statistical guess.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "lowercase")]
 pub enum Evidence {
@@ -24,6 +24,10 @@ pub enum Evidence {
     Task(String),
     /// The PostgreSQL backend process that held the query: `process id`.
     Backend(String),
+    /// Another tool's trace states it: the parent's id as it stands there.
+    Stated(String),
+    /// Another tool's trace states that it only follows the parent, which did not wait for it.
+    Follows(String),
 }
 
 impl Evidence {
@@ -36,6 +40,8 @@ impl Evidence {
             Evidence::Poll(_) => "poll",
             Evidence::Task(_) => "task",
             Evidence::Backend(_) => "backend",
+            Evidence::Stated(_) => "stated",
+            Evidence::Follows(_) => "follows",
         }
     }
 
@@ -47,7 +53,9 @@ impl Evidence {
             | Evidence::Probe(id)
             | Evidence::Poll(id)
             | Evidence::Task(id)
-            | Evidence::Backend(id) => id,
+            | Evidence::Backend(id)
+            | Evidence::Stated(id)
+            | Evidence::Follows(id) => id,
         }
     }
 }

@@ -57,6 +57,8 @@ pub mod attr {
     pub const NOT_MEASURED: &str = "tierscope.not_measured";
     /// Nanoseconds by which a span ends after its parent: kept as measured, and flagged.
     pub const OUTLIVES_PARENT_NS: &str = "tierscope.outlives_parent_ns";
+    /// Nanoseconds by which a span of an imported trace starts before its parent: kept, and flagged.
+    pub const STARTS_BEFORE_PARENT_NS: &str = "tierscope.starts_before_parent_ns";
     /// Connection upkeep that belongs to no request: `ping`, `close statement`, `startup`.
     pub const UPKEEP: &str = "tierscope.upkeep";
     /// Cache key of a cache event.
@@ -132,4 +134,14 @@ pub mod attr {
     pub const RELATION_BLOCK: &str = "tierscope.relation.block";
     /// Block device, `major:minor`.
     pub const DISK_DEVICE: &str = "tierscope.disk.device";
+    /// On the root of an imported trace, whose times are nanoseconds since 1970: `jaeger`, `zipkin`, `otlp`.
+    pub const IMPORT_FORMAT: &str = "tierscope.import.format";
+    /// What is odd about an imported span, e.g. `shared id, no start`.
+    pub const IMPORT_ODD: &str = "tierscope.import.odd";
+    /// Its id as it came, where that is not hex or another span has it, too.
+    pub const IMPORT_ID: &str = "tierscope.import.id";
+    /// The parent that it came with, where it could not be joined to it.
+    pub const IMPORT_PARENT: &str = "tierscope.import.parent";
+    /// Its further references, e.g. `follows_from 4bf9…/00f0…`.
+    pub const IMPORT_LINKS: &str = "tierscope.import.links";
 }

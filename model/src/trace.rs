@@ -24,6 +24,8 @@ pub enum Incomplete {
     MessageEnd,
     /// The memory budget was reached.
     Budget,
+    /// A span of an imported trace came without its start or its length.
+    NoTime,
 }
 
 /// One request: a tree of spans, keyed by the request id.

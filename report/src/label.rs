@@ -60,9 +60,22 @@ pub(crate) fn notes(span: &Span) -> Vec<String> {
         let what = visible_clip(&what.to_string(), LONGEST);
         notes.push(format!("not measured: {what}"));
     }
+    notes.extend(imported(span));
     if let Some(over) = positive(span, attr::OUTLIVES_PARENT_NS) {
         notes.push(format!("ends {} after its parent", human(over)));
     }
+    notes
+}
+
+/// What is odd about a span that another tool wrote.
+fn imported(span: &Span) -> Vec<String> {
+    let odd = span.attributes.text(attr::IMPORT_ODD);
+    let mut notes: Vec<String> = odd
+        .map(|odd| visible_clip(odd, LONGEST))
+        .into_iter()
+        .collect();
+    let early = positive(span, attr::STARTS_BEFORE_PARENT_NS);
+    notes.extend(early.map(|ns| format!("starts {} before its parent", human(ns))));
     notes
 }
 
@@ -158,6 +171,7 @@ pub(crate) fn incomplete(reason: Incomplete) -> &'static str {
         Incomplete::Orphan => "a span could not be joined to its parent",
         Incomplete::MessageEnd => "a message's end was not seen exactly",
         Incomplete::Budget => "the memory budget was reached",
+        Incomplete::NoTime => "a span came without its start or its length",
     }
 }
 

@@ -1,0 +1,10 @@
+//! What is normal, what is not, and why: critical paths, baselines, findings.
+//!
+//! Pure: traces in, findings out. The critical path works on any tree of intervals, so traces made by
+//! others are measured by the same walk.
+
+mod path;
+mod tree;
+
+pub use path::{CriticalPath, Overlap, Step};
+pub use tree::{Node, Tree};

@@ -124,7 +124,7 @@ fn counted_as(program: &str) -> &str {
 }
 
 fn is_usdt(program: &str) -> bool {
-    program.starts_with("usdt") || program == "buffers"
+    program.starts_with("usdt")
 }
 
 fn drain(tracer: &mut Tracer, over: &AtomicBool) {

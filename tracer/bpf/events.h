@@ -404,6 +404,7 @@ struct ts_traced {
 	ts_u32 service;
 	ts_u32 stacks; /* 1: its calls on files are told with its user stack */
 	ts_u64 wait_event; /* address of PostgreSQL's my_wait_event_info; 0: no such process */
+	ts_u64 buffer_usage; /* address of PostgreSQL's pgBufferUsage; 0: no such process */
 };
 
 /* Counters of one program on one CPU, in a per-CPU array indexed by program. */

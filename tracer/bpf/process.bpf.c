@@ -56,8 +56,10 @@ int BPF_PROG(process_exec, struct task_struct *task)
 	u32 tgid = task->tgid;
 	struct ts_traced *found = bpf_map_lookup_elem(&traced, &tgid);
 
-	if (found)
+	if (found) {
 		found->wait_event = 0;
+		found->buffer_usage = 0;
+	}
 	if (thread)
 		thread->wait_event = 0;
 	return 0;

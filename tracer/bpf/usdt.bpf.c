@@ -107,18 +107,21 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	u32 index = bpf_get_attach_cookie(ctx);
 	struct ts_usdt_spec *spec = bpf_map_lookup_elem(&specs, &index);
 	u64 id = bpf_get_current_pid_tgid();
+	struct ts_traced *process = current_traced();
 	struct firing *f;
 	u32 used;
 
-	if (!spec || !current_traced())
+	if (!spec || !process)
 		return 0;
 	f = bpf_task_storage_get(&firings, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!f) {
 		lose(program);
 		return 0;
 	}
+	if (program == TS_PROGRAM_USDT_POSTGRES)
+		buffers_begin(process);
 	if (ends_lookups(spec->probe))
-		buffers_emit(id);
+		buffers_emit(process, id);
 	f->record.pid = id >> 32;
 	f->record.tid = id;
 	f->record.probe = spec->probe;
@@ -130,18 +133,6 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	__builtin_memset(f->text + used, 0, 8);
 	used = (used + 7) & ~7;
 	emit(program, &f->record.head, TS_KIND_USDT, sizeof(f->record) + used);
-	return 0;
-}
-
-/* A buffer was looked up; whether it was there is the sixth argument that is kept. */
-SEC("uprobe")
-int usdt_buffers(struct pt_regs *ctx)
-{
-	u32 index = bpf_get_attach_cookie(ctx);
-	struct ts_usdt_spec *spec = bpf_map_lookup_elem(&specs, &index);
-
-	if (spec && current_traced())
-		buffers_count(read_arg(ctx, &spec->args[5]));
 	return 0;
 }
 

@@ -8,6 +8,7 @@ mod counters;
 mod decode;
 mod detail;
 mod error;
+mod globals;
 pub mod hooks;
 pub mod host;
 mod kernel;
@@ -18,7 +19,6 @@ pub mod recording;
 mod scrub;
 mod tracer;
 pub mod usdt;
-mod wait_event;
 pub mod wire_record;
 
 pub use counters::ProgramCounts;

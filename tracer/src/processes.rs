@@ -11,7 +11,7 @@ use zerocopy::IntoBytes;
 use crate::clock;
 use crate::counters::{head, map_error, take_map};
 use crate::wire_record::{TS_KIND_PROCESS, TS_PROCESS_FOUND, ts_process, ts_traced};
-use crate::{TracerError, wait_event};
+use crate::{TracerError, globals};
 
 /// BPF_NOEXIST: the fork hook may have been faster.
 const NO_EXIST: u64 = 1;
@@ -71,10 +71,16 @@ impl Processes {
 
     /// Puts one process in the map; its record unless the fork hook had already made one.
     fn insert(&mut self, facts: Facts, pid: u32) -> Result<Option<Vec<u8>>, TracerError> {
+        let globals = globals::find(pid);
         let traced: RawTraced = zerocopy::transmute!(ts_traced {
             service: facts.service,
             stacks: facts.stacks.into(),
-            wait_event: wait_event::address(pid).unwrap_or_default(),
+            wait_event: globals
+                .as_ref()
+                .map_or(0, |globals| globals.my_wait_event_info),
+            buffer_usage: globals
+                .as_ref()
+                .map_or(0, |globals| globals.pg_buffer_usage),
         });
         match self.traced.insert(pid, traced, NO_EXIST) {
             Ok(()) => {}

@@ -14,7 +14,7 @@ use aya::{Btf, Ebpf};
 use super::UsdtError;
 use super::arg::Args;
 use super::note::{self, Note};
-use super::probe::{APP, BUFFER_READ, POSTGRES, PROBES, Probe, Site};
+use super::probe::{APP, POSTGRES, PROBES, Probe, Site};
 use super::program::{Places, Program};
 use crate::counters::{map_error, take_map};
 use crate::hooks::HookReport;
@@ -99,9 +99,7 @@ impl Usdt {
         let of = |name| PROBES.iter().filter(move |probe| probe.provider == name);
         let mut families = vec![Family::load(bpf, btf, "usdt_app", of(APP))?];
         if detail == Detail::Full {
-            let counted = std::iter::once(&BUFFER_READ);
             families.push(Family::load(bpf, btf, "usdt_postgres", of(POSTGRES))?);
-            families.push(Family::load(bpf, btf, "usdt_buffers", counted)?);
         }
         let specs = take_map(bpf, "specs")?;
         Ok(Self {

@@ -71,13 +71,6 @@ const fn function(name: &'static str, site: Site, id: u32) -> Probe {
     }
 }
 
-/// PostgreSQL looked up a buffer; whether it was there is the seventh argument. These are counted in the
-/// kernel, so it has no number of its own.
-pub const BUFFER_READ: Probe = Probe {
-    sixth: 6,
-    ..postgres("buffer__read__done", TS_PROBE_COUNT, 0)
-};
-
 /// All of them, in the order of `ts_probe`.
 pub const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
     app("request_start", TS_PROBE_REQUEST_START, 0b1100),

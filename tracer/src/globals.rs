@@ -1,4 +1,4 @@
-//! Where a running PostgreSQL keeps its wait event.
+//! Where a running PostgreSQL keeps what is read of it.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -8,19 +8,34 @@ use object::elf;
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol, ReadCache, ReadRef};
 
-/// A pointer to it, which the server exports.
-const SYMBOL: &str = "my_wait_event_info";
+/// Addresses in a process's memory of variables that PostgreSQL exports.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Globals {
+    /// A pointer to the wait event.
+    pub(crate) my_wait_event_info: u64,
+    /// `struct BufferUsage`; it begins with 64-bit counts of shared blocks hit and read (PostgreSQL 13 and newer).
+    pub(crate) pg_buffer_usage: u64,
+}
 
-/// The address of the pointer to the wait event in `pid`'s memory; `None` for any other program.
-pub(crate) fn address(pid: u32) -> Option<u64> {
+/// Those of `pid`; `None` for any other program.
+pub(crate) fn find(pid: u32) -> Option<Globals> {
     let exe = format!("/proc/{pid}/exe");
     let file = ReadCache::new(File::open(&exe).ok()?);
     let elf = ElfFile64::<Endianness, _>::parse(&file).ok()?;
-    let mut symbols = elf.dynamic_symbols();
-    let symbol = symbols.find(|symbol| symbol.is_definition() && symbol.name() == Ok(SYMBOL))?;
+    let address = |name| {
+        let mut symbols = elf.dynamic_symbols();
+        let symbol = symbols.find(|symbol| symbol.is_definition() && symbol.name() == Ok(name))?;
+        Some(symbol.address())
+    };
+    let wait_event = address("my_wait_event_info")?;
+    let buffer_usage = address("pgBufferUsage")?;
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
     let inode = fs::metadata(Path::new(&exe)).ok()?.ino();
-    symbol.address().checked_add(load_bias(&elf, &maps, inode)?)
+    let bias = load_bias(&elf, &maps, inode)?;
+    Some(Globals {
+        my_wait_event_info: wait_event.checked_add(bias)?,
+        pg_buffer_usage: buffer_usage.checked_add(bias)?,
+    })
 }
 
 /// How far the file with this inode was moved from the addresses in it, from `/proc/PID/maps`.
@@ -73,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_without_it_has_none() {
-        assert_eq!(address(std::process::id()), None);
+    fn a_program_without_them_has_none() {
+        assert_eq!(find(std::process::id()), None);
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn soft(tier: usize) -> &'static str {
 pub(super) fn patterns(xml: &mut Xml) {
     xml.open("defs", &[]);
     for (id, ground, stroke) in [
-        ("queue", "#fef3c7", "#b45309"),
+        ("queue", "#fef3c7", "#fbbf24"),
         ("gap", "#f8fafc", "#e2e8f0"),
     ] {
         let size = [("width", "6"), ("height", "6")];

@@ -61,40 +61,29 @@ int file_send(struct syscall_entry *ctx)
 	return 0;
 }
 
-/* Which file it is will be known at its return. */
 SEC("tracepoint")
 int file_open(struct syscall_entry *ctx)
 {
-	struct ts_traced *process = current_traced();
-
-	if (process)
-		new_call(ctx, process, TS_FILE_OPEN);
-	else
-		count_filtered(TS_FILTER_UNTRACED);
+	file_opens(ctx);
 	return 0;
 }
 
 SEC("tracepoint")
 int file_open_exit(struct syscall_exit *ctx)
 {
-	struct file_call *call = pending_call();
-	struct file *file = ctx->result < 0 ? NULL : file_of(ctx->result);
-
-	if (!call)
-		return 0;
-	if (is_regular(file)) {
-		identify(call, file);
-		file_end(ctx->result);
-	} else {
-		call->start_ts = 0;
-		count_filtered(TS_FILTER_NOT_A_FILE);
-	}
+	file_opened(ctx->result);
 	return 0;
 }
 
 SEC("tracepoint")
 int file_exit(struct syscall_exit *ctx)
 {
-	file_end(ctx->result);
+	struct file_call *call = pending_call();
+	struct file *file;
+
+	if (!call)
+		return 0;
+	file = call->file;
+	file_end(call, ctx->result, call->appends ? BPF_CORE_READ(file, f_pos) : 0);
 	return 0;
 }

@@ -16,10 +16,11 @@ struct file_call {
 	u64 start_ts; /* 0: none, or not on a file that is told of */
 	u64 ino;
 	s64 offset;
-	struct file *appended; /* where it writes is known by its return */
+	struct file *file; /* NULL: its descriptor is still to come */
 	u32 dev;
 	u32 stack;
 	u8 op;
+	u8 appends; /* where it writes is known by its return */
 };
 
 struct {
@@ -146,11 +147,15 @@ static __always_inline struct file_call *new_call(void *ctx, const struct ts_tra
 		lose(TS_PROGRAM_FILE);
 		return NULL;
 	}
+	/* A call of which the end was missed. */
+	if (call->start_ts)
+		lose(TS_PROGRAM_FILE);
 	call->op = op;
 	call->ino = 0;
 	call->dev = 0;
 	call->offset = -1;
-	call->appended = NULL;
+	call->file = NULL;
+	call->appends = 0;
 	call->stack = take_stack(ctx, process);
 	call->start_ts = bpf_ktime_get_ns();
 	return call;
@@ -173,11 +178,12 @@ static __always_inline void file_begin(void *ctx, u8 op, struct file *file, s64 
 	call = new_call(ctx, process, op);
 	if (!call)
 		return;
+	call->file = file;
 	identify(call, file);
 	if (op == TS_FILE_SYNC)
 		return;
 	if (op == TS_FILE_WRITE && BPF_CORE_READ(file, f_flags) & O_APPEND)
-		call->appended = file;
+		call->appends = 1;
 	else
 		call->offset = offset < 0 ? BPF_CORE_READ(file, f_pos) : offset;
 }
@@ -189,31 +195,51 @@ static __always_inline struct file_call *pending_call(void)
 	return call && call->start_ts ? call : NULL;
 }
 
-/* The call that this thread began returns. */
-static __always_inline void file_end(s64 result)
+/* `call` returns; a write that appended ended at `end`. */
+static __always_inline void file_end(struct file_call *call, s64 result, s64 end)
 {
-	struct file_call *call = pending_call();
 	u64 id = bpf_get_current_pid_tgid();
-	struct file *appended;
 	struct ts_file r = {
+		.start_ts = call->start_ts,
+		.ino = call->ino,
+		.offset = call->appends && result > 0 ? end - result : call->offset,
 		.result = result,
 		.pid = id >> 32,
 		.tid = id,
+		.dev = call->dev,
+		.stack = call->stack,
+		.op = call->op,
 	};
+
+	call->start_ts = 0;
+	EMIT(TS_PROGRAM_FILE, TS_KIND_FILE, &r);
+}
+
+/* Which file it is will be known at its return. */
+static __always_inline void file_opens(void *ctx)
+{
+	struct ts_traced *process = current_traced();
+
+	if (process)
+		new_call(ctx, process, TS_FILE_OPEN);
+	else
+		count_filtered(TS_FILTER_UNTRACED);
+}
+
+static __always_inline void file_opened(s64 fd)
+{
+	struct file_call *call = pending_call();
+	struct file *file = fd < 0 ? NULL : file_of(fd);
 
 	if (!call)
 		return;
-	appended = call->appended;
-	if (appended && result > 0)
-		call->offset = BPF_CORE_READ(appended, f_pos) - result;
-	r.start_ts = call->start_ts;
-	r.ino = call->ino;
-	r.dev = call->dev;
-	r.offset = call->offset;
-	r.stack = call->stack;
-	r.op = call->op;
-	call->start_ts = 0;
-	EMIT(TS_PROGRAM_FILE, TS_KIND_FILE, &r);
+	if (is_regular(file)) {
+		identify(call, file);
+		file_end(call, fd, 0);
+	} else {
+		call->start_ts = 0;
+		count_filtered(TS_FILTER_NOT_A_FILE);
+	}
 }
 
 #endif

@@ -26,7 +26,11 @@ static __always_inline void judge_once(struct socket_state *s, struct pending *p
 {
 	struct opening opening = {};
 
-	bpf_probe_read_kernel(&opening, len < JUDGED_BYTES ? len : JUDGED_BYTES, p->head);
+	/* The verifier of 6.1 forgets a bound with a copy of 32 bits. */
+	barrier_var(len);
+	if (len > JUDGED_BYTES)
+		len = JUDGED_BYTES;
+	bpf_probe_read_kernel(&opening, len, p->head);
 	s->protocol = judge(&opening);
 	s->judged++;
 }

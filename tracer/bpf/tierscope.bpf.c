@@ -32,5 +32,6 @@
 #include "process.bpf.c"
 #include "walk.bpf.c"
 #include "trampoline.bpf.c"
+#include "file_trampoline.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

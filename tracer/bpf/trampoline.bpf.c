@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
 /* The same events at the kernel's functions, where it allows trampolines and lacks the tracepoint. */
 
-/* Does nothing: the host check attaches it for a moment, to learn whether this kernel allows them. */
-SEC("fentry")
-int trampoline(void *ctx)
-{
-	return 0;
-}
-
 /* A call's one beginning, unlike a tracepoint's, which comes once per loop: what is
  * still pending never saw its end (the kernel skips it where another tracer has just
  * attached to the same function). `msg` NULL: the bytes have no address. */
@@ -93,5 +86,17 @@ SEC("fexit/tcp_recvmsg")
 int BPF_PROG(recv_exit, struct sock *sk, struct msghdr *msg, size_t len, int flags, int *addr_len, int ret)
 {
 	recv_ends(sk, ret, flags);
+	return 0;
+}
+
+/* Before and after Linux 6.10 its arguments differ. */
+SEC("fexit/inet_csk_accept")
+int accept_exit(void *ctx)
+{
+	struct sock *sk = NULL;
+
+	bpf_get_func_ret(ctx, (u64 *)&sk);
+	if (sk && current_traced())
+		accepted_socket(sk);
 	return 0;
 }

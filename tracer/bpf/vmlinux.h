@@ -259,13 +259,16 @@ struct pt_regs {
 	__s32 syscallno;
 };
 #define RETURNED(pt_regs) ((pt_regs)->regs[0])
+#define FIRST_ARGUMENT(pt_regs) ((pt_regs)->regs[0])
 #define SYSCALL_NUMBER(regs) ((u32)(regs)->syscallno)
 #else
 struct pt_regs {
 	unsigned long ax;
+	unsigned long di;
 	unsigned long orig_ax;
 };
 #define RETURNED(pt_regs) ((pt_regs)->ax)
+#define FIRST_ARGUMENT(pt_regs) ((pt_regs)->di)
 #define SYSCALL_NUMBER(regs) ((u32)(regs)->orig_ax)
 #endif
 

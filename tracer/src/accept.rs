@@ -1,4 +1,5 @@
-//! When a server takes a connection: the return of accept in the C library that its process runs on.
+//! When a server takes a connection: at the kernel's own function, or, where that allows no trampoline, at the
+//! return of accept in the C library that the server's process runs on.
 //!
 //! Every process on that library comes by, so one attachment serves all services that share it.
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use aya::{Btf, Ebpf};
 
+use crate::hooks::{self, ACCEPT};
 use crate::kernel::chain;
 use crate::usdt::note;
 use crate::usdt::program::{Places, Program};
@@ -17,17 +19,22 @@ use crate::{HookReport, ProgramStats};
 
 /// The program's name in the object.
 const PROGRAM: &str = "accepted";
-/// What it sees.
-const EVENT: &str = "accept";
 /// The functions of the C library that it waits for.
 const FUNCTIONS: [&str; 2] = ["accept", "accept4"];
-/// What a trace lacks without them.
-const WITHOUT: &str = "accept: not measured";
+
+/// How accepted connections are seen.
+pub(crate) enum Accept {
+    /// At a function of the kernel's.
+    Kernel,
+    /// In the C libraries of the traced processes.
+    Libraries(Libraries),
+    /// This kernel takes neither.
+    Missing(String),
+}
 
 /// The program, and where it is attached.
-pub(crate) struct Accept {
-    /// Or why this kernel does not take it.
-    program: Result<Program, String>,
+pub(crate) struct Libraries {
+    program: Program,
     /// Libraries that were looked at, by device and inode.
     known: HashSet<(u64, u64)>,
     /// An attachment lasts as long as its link.
@@ -35,39 +42,81 @@ pub(crate) struct Accept {
 }
 
 impl Accept {
-    /// Loads the program. All maps must still be in `bpf`.
-    pub(crate) fn new(bpf: &Ebpf, btf: &Btf) -> Accept {
-        Accept {
-            program: Program::load(bpf, btf, PROGRAM).map_err(|error| chain(&error)),
-            known: HashSet::new(),
-            links: Vec::new(),
+    /// Takes the kernel's function, or else loads the program for libraries. All maps must still be in `bpf`.
+    pub(crate) fn new(bpf: &mut Ebpf, btf: &Btf) -> (Accept, Vec<HookReport>) {
+        match hooks::take_hook(bpf, btf, &ACCEPT) {
+            Ok(reports) => (Accept::Kernel, reports),
+            Err(_) => (Accept::in_libraries(bpf, btf), Vec::new()),
+        }
+    }
+
+    fn in_libraries(bpf: &Ebpf, btf: &Btf) -> Accept {
+        match Program::load(bpf, btf, PROGRAM) {
+            Ok(program) => Accept::Libraries(Libraries {
+                program,
+                known: HashSet::new(),
+                links: Vec::new(),
+            }),
+            Err(error) => Accept::Missing(chain(&error)),
         }
     }
 
     /// Attaches to the C library of process `pid`, or to the process's own binary where that has it built in;
-    /// nothing if that was done before.
+    /// nothing if that was done before or the kernel sees all of them.
     pub(crate) fn follow(&mut self, pid: u32) -> Option<HookReport> {
+        match self {
+            Accept::Kernel => None,
+            Accept::Libraries(libraries) => libraries.follow(pid),
+            Accept::Missing(reason) => Some(report(Err(std::mem::take(reason)))),
+        }
+    }
+
+    /// How often the program for libraries ran and for how long.
+    pub(crate) fn stats(&self) -> Option<ProgramStats> {
+        match self {
+            Accept::Libraries(libraries) => Some(libraries.program.stats()),
+            _ => None,
+        }
+    }
+}
+
+/// Whether this kernel takes the program for libraries, and then whether at many places by one link.
+pub(crate) fn check_libraries(bpf: &Ebpf, btf: &Btf) -> Result<bool, String> {
+    let program = Program::load(bpf, btf, PROGRAM).map_err(|error| chain(&error))?;
+    Ok(program.attaches_many())
+}
+
+/// Where it is, or why it is not.
+fn report(place: Result<String, String>) -> HookReport {
+    HookReport {
+        event: ACCEPT.event.into(),
+        program: PROGRAM.into(),
+        kind: "uretprobe".into(),
+        attached: place.is_ok(),
+        detail: match place {
+            Ok(place) => format!("accept in {place}"),
+            Err(reason) => format!("{} ({reason})", ACCEPT.without.unwrap_or_default()),
+        },
+    }
+}
+
+impl Libraries {
+    fn follow(&mut self, pid: u32) -> Option<HookReport> {
         let library = library(pid).unwrap_or_else(|| format!("/proc/{pid}/exe").into());
         let meta = fs::metadata(&library).ok()?;
         if !self.known.insert((meta.dev(), meta.ino())) {
             return None;
         }
         let place = fs::read_link(&library).unwrap_or_else(|_| library.clone());
+        let place = place.display();
         let attached = self.attach(&library);
-        Some(HookReport {
-            event: EVENT.into(),
-            program: PROGRAM.into(),
-            kind: "uretprobe".into(),
-            attached: attached.is_ok(),
-            detail: match attached {
-                Ok(()) => format!("accept in {}", place.display()),
-                Err(reason) => format!("{WITHOUT} ({}: {reason})", place.display()),
-            },
-        })
+        Some(report(match attached {
+            Ok(()) => Ok(place.to_string()),
+            Err(reason) => Err(format!("{place}: {reason}")),
+        }))
     }
 
     fn attach(&mut self, library: &Path) -> Result<(), String> {
-        let program = self.program.as_ref().map_err(Clone::clone)?;
         let places = Places {
             at_return: true,
             offsets: functions(library)?,
@@ -76,14 +125,9 @@ impl Accept {
         if places.offsets.is_empty() {
             return Err("it does not have the function".to_owned());
         }
-        let link = program.attach(library, &places);
-        self.links.extend(link.map_err(|error| chain(&error))?);
+        let links = self.program.attach(library, &places);
+        self.links.extend(links.map_err(|error| chain(&error))?);
         Ok(())
-    }
-
-    /// How often the program ran and for how long.
-    pub(crate) fn stats(&self) -> Option<ProgramStats> {
-        self.program.as_ref().ok().map(Program::stats)
     }
 }
 

@@ -8,6 +8,14 @@ use thiserror::Error;
 /// Why tracing could not start or go on.
 #[derive(Debug, Error)]
 pub enum TracerError {
+    /// The kernel lacks what tracing needs.
+    #[error(
+        "kernel {release} is too old: tierscope needs Linux 6.1 or newer, for in older ones what it hooks has other arguments"
+    )]
+    OldKernel {
+        /// The running kernel.
+        release: String,
+    },
     /// The kernel does not describe its own types.
     #[error(
         "this kernel has no BTF at /sys/kernel/btf/vmlinux: boot one built with CONFIG_DEBUG_INFO_BTF=y"

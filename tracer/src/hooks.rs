@@ -125,40 +125,68 @@ pub const HOOKS: &[Hook] = &[
     },
     Hook {
         event: FILES,
-        // The returns first: a call seen to begin is then always seen to end.
-        forms: &[&[
-            syscall("file_exit", "sys_exit_read"),
-            syscall("file_exit", "sys_exit_readv"),
-            syscall("file_exit", "sys_exit_write"),
-            syscall("file_exit", "sys_exit_writev"),
-            syscall("file_exit", "sys_exit_pread64"),
-            syscall("file_exit", "sys_exit_preadv"),
-            syscall("file_exit", "sys_exit_preadv2"),
-            syscall("file_exit", "sys_exit_pwrite64"),
-            syscall("file_exit", "sys_exit_pwritev"),
-            syscall("file_exit", "sys_exit_pwritev2"),
-            syscall("file_exit", "sys_exit_fsync"),
-            syscall("file_exit", "sys_exit_fdatasync"),
-            syscall("file_exit", "sys_exit_sendfile64"),
-            syscall("file_open_exit", "sys_exit_openat"),
-            syscall("file_read", "sys_enter_read"),
-            syscall("file_read", "sys_enter_readv"),
-            syscall("file_write", "sys_enter_write"),
-            syscall("file_write", "sys_enter_writev"),
-            syscall("file_read_at", "sys_enter_pread64"),
-            syscall("file_read_at", "sys_enter_preadv"),
-            syscall("file_read_at", "sys_enter_preadv2"),
-            syscall("file_write_at", "sys_enter_pwrite64"),
-            syscall("file_write_at", "sys_enter_pwritev"),
-            syscall("file_write_at", "sys_enter_pwritev2"),
-            syscall("file_sync", "sys_enter_fsync"),
-            syscall("file_sync", "sys_enter_fdatasync"),
-            syscall("file_send", "sys_enter_sendfile64"),
-            syscall("file_open", "sys_enter_openat"),
-        ]],
+        // The returns first: a call seen to begin is then always seen to end. Trampolines first: any of these
+        // tracepoints puts every process on the slow way through its system calls.
+        forms: &[
+            &[
+                fexit("vfs_read_exit", "vfs_read"),
+                fexit("vfs_write_exit", "vfs_write"),
+                fexit("vfs_readv_exit", "vfs_readv"),
+                fexit("vfs_writev_exit", "vfs_writev"),
+                fexit("fsync_exit", "__x64_sys_fsync"),
+                fexit("fdatasync_exit", "__x64_sys_fdatasync"),
+                fexit("sendfile_exit", "do_sendfile"),
+                fexit("open_exit", "do_sys_openat2"),
+                fentry("vfs_read_entry", "vfs_read"),
+                fentry("vfs_write_entry", "vfs_write"),
+                fentry("vfs_readv_entry", "vfs_readv"),
+                fentry("vfs_writev_entry", "vfs_writev"),
+                fentry("fsync_entry", "__x64_sys_fsync"),
+                fentry("fdatasync_entry", "__x64_sys_fdatasync"),
+                fentry("sendfile_entry", "do_sendfile"),
+                fentry("open_entry", "do_sys_openat2"),
+            ],
+            &[
+                syscall("file_exit", "sys_exit_read"),
+                syscall("file_exit", "sys_exit_readv"),
+                syscall("file_exit", "sys_exit_write"),
+                syscall("file_exit", "sys_exit_writev"),
+                syscall("file_exit", "sys_exit_pread64"),
+                syscall("file_exit", "sys_exit_preadv"),
+                syscall("file_exit", "sys_exit_preadv2"),
+                syscall("file_exit", "sys_exit_pwrite64"),
+                syscall("file_exit", "sys_exit_pwritev"),
+                syscall("file_exit", "sys_exit_pwritev2"),
+                syscall("file_exit", "sys_exit_fsync"),
+                syscall("file_exit", "sys_exit_fdatasync"),
+                syscall("file_exit", "sys_exit_sendfile64"),
+                syscall("file_open_exit", "sys_exit_openat"),
+                syscall("file_read", "sys_enter_read"),
+                syscall("file_read", "sys_enter_readv"),
+                syscall("file_write", "sys_enter_write"),
+                syscall("file_write", "sys_enter_writev"),
+                syscall("file_read_at", "sys_enter_pread64"),
+                syscall("file_read_at", "sys_enter_preadv"),
+                syscall("file_read_at", "sys_enter_preadv2"),
+                syscall("file_write_at", "sys_enter_pwrite64"),
+                syscall("file_write_at", "sys_enter_pwritev"),
+                syscall("file_write_at", "sys_enter_pwritev2"),
+                syscall("file_sync", "sys_enter_fsync"),
+                syscall("file_sync", "sys_enter_fdatasync"),
+                syscall("file_send", "sys_enter_sendfile64"),
+                syscall("file_open", "sys_enter_openat"),
+            ],
+        ],
         without: Some("calls on files: not measured"),
     },
 ];
+
+/// When a server takes a connection. Where no form is left the C library is asked.
+pub(crate) const ACCEPT: Hook = Hook {
+    event: "accept",
+    forms: &[&[fexit("accept_exit", "inet_csk_accept")]],
+    without: Some("accept: not measured"),
+};
 
 impl HookReport {
     fn attached(hook: &Hook, place: &Place) -> HookReport {
@@ -188,30 +216,31 @@ impl HookReport {
     }
 }
 
-/// Loads every program of `form`; unloads those that went in when one is refused.
-pub(crate) fn load_form(bpf: &mut Ebpf, btf: &Btf, form: &[Place]) -> Result<(), String> {
-    for (i, place) in form.iter().enumerate() {
-        if let Err(error) = place.load(bpf, btf) {
-            unload_form(bpf, &form[..i]);
+/// Loads and attaches every program of `form`; takes all of it out again when one is refused.
+pub(crate) fn take_form(bpf: &mut Ebpf, btf: &Btf, form: &[Place]) -> Result<(), String> {
+    for place in form {
+        let taken = place.load(bpf, btf).and_then(|()| place.attach(bpf));
+        if let Err(error) = taken {
+            release_form(bpf, form);
             return Err(format!("{}: {}", place.describe().1, kernel::chain(&error)));
         }
     }
     Ok(())
 }
 
-/// Takes the programs of `form` out of the kernel again.
-pub(crate) fn unload_form(bpf: &mut Ebpf, form: &[Place]) {
+/// Takes the programs of `form` out of the kernel.
+pub(crate) fn release_form(bpf: &mut Ebpf, form: &[Place]) {
     for place in form {
-        // It was loaded, so the only error is that it is not any more.
+        // The only error is that it is not there.
         let _ = place.unload(bpf);
     }
 }
 
-/// Loads and attaches the first form of `hook` that the kernel takes.
-fn attach_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> Result<Vec<HookReport>, TracerError> {
+/// Takes the first form of `hook` that the kernel allows; the error is what it said to each.
+pub(crate) fn take_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> Result<Vec<HookReport>, String> {
     let mut refusals = Vec::new();
     for form in hook.forms {
-        match load_form(bpf, btf, form).and_then(|()| attach_form(bpf, form)) {
+        match take_form(bpf, btf, form) {
             Ok(()) => {
                 let report = |place| HookReport::attached(hook, place);
                 return Ok(form.iter().map(report).collect());
@@ -219,25 +248,18 @@ fn attach_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> Result<Vec<HookReport>
             Err(refusal) => refusals.push(refusal),
         }
     }
-    let reason = refusals.join("; ");
-    match hook.without {
+    Err(refusals.join("; "))
+}
+
+fn attach_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> Result<Vec<HookReport>, TracerError> {
+    take_hook(bpf, btf, hook).or_else(|reason| match hook.without {
         Some(what) => Ok(vec![HookReport::missing(hook, what, &reason)]),
         None => Err(TracerError::Hook {
             event: hook.event,
             release: kernel::release(),
             reason,
         }),
-    }
-}
-
-fn attach_form(bpf: &mut Ebpf, form: &[Place]) -> Result<(), String> {
-    for place in form {
-        if let Err(error) = place.attach(bpf) {
-            unload_form(bpf, form);
-            return Err(format!("{}: {}", place.describe().1, kernel::chain(&error)));
-        }
-    }
-    Ok(())
+    })
 }
 
 /// Puts `hooks` in place, each in the first form that this kernel allows. One that tracing can do without

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use aya::programs::{FEntry, ProgramError};
 use aya::{Btf, Ebpf};
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::hooks::{HOOKS, Hook, load_form, program_mut, unload_form};
-use crate::kernel::{btf, chain, load_object, release};
+use crate::accept::check_libraries;
+use crate::hooks::{ACCEPT, HOOKS, Hook, Place, release_form, take_form};
+use crate::kernel::{btf, chain, load_object, release, supported};
 use crate::wire_record::{TS_KIND_USDT, ts_usdt};
 use crate::{Service, Tracer, TracerError, TracerOptions};
 
@@ -17,10 +17,6 @@ const DESCRIPTORS: u64 = 128;
 
 /// There where the kernel has uprobes.
 const UPROBES: &str = "/sys/bus/event_source/devices/uprobe/type";
-
-/// Where trampolines give the same event, and at which function of the kernel's.
-const TRAMPOLINES: [(&str, &str); 2] =
-    [("bytes sent", "tcp_sendmsg"), ("bytes read", "tcp_recvmsg")];
 
 /// One property of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,18 +33,31 @@ pub struct Check {
     pub remedy: &'static str,
 }
 
-/// One form of a hook: there, or the kernel's words why not.
-pub type Form = Result<(), String>;
+/// One form of a hook, in which this kernel offers it or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormCheck {
+    /// How it attaches and where, such as `tp_btf sock_recv_length`.
+    pub form: String,
+    /// The kernel's words why not.
+    pub refusal: Option<String>,
+}
 
-/// One hook and its two forms.
+/// One hook and its forms, up to the first that this kernel allows: the one that tracing takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookCheck {
     /// What it sees.
     pub event: &'static str,
-    /// By tracepoints: the form this build takes.
-    pub tracepoint: Form,
-    /// By trampolines; `None` where tracepoints are the only form.
-    pub trampoline: Option<Form>,
+    /// In order of preference.
+    pub forms: Vec<FormCheck>,
+    /// What a trace lacks where no form is taken; `None`: tracing cannot do without.
+    pub without: Option<&'static str>,
+}
+
+impl HookCheck {
+    /// The form that tracing takes here.
+    pub fn taken(&self) -> Option<&FormCheck> {
+        self.forms.last().filter(|form| form.refusal.is_none())
+    }
 }
 
 /// Everything that [`probe_host`] found.
@@ -68,13 +77,16 @@ impl HostReport {
         let required = self.checks.iter().filter(|check| check.required);
         required.into_iter().all(|check| check.ok)
             && !self.hooks.is_empty()
-            && self.hooks.iter().all(|hook| hook.tracepoint.is_ok())
+            && self
+                .hooks
+                .iter()
+                .all(|hook| hook.taken().is_some() || hook.without.is_some())
     }
 }
 
 /// Looks at the host; loads every program for a moment and leaves nothing behind.
 pub fn probe_host() -> HostReport {
-    let mut checks = vec![privileges(), memlock(), descriptors(), uprobes()];
+    let mut checks = vec![version(), privileges(), memlock(), descriptors(), uprobes()];
     let hooks = btf().and_then(|btf| Ok((load_object(&btf, 4096)?, btf)));
     checks.push(Check {
         what: "BTF and BPF maps",
@@ -83,13 +95,14 @@ pub fn probe_host() -> HostReport {
         detail: hooks.as_ref().err().map_or("loaded".into(), |error| chain(error)),
         remedy: "run as root on a kernel built with CONFIG_DEBUG_INFO_BTF=y and CONFIG_BPF_SYSCALL=y",
     });
-    let hooks = match hooks {
-        Ok((mut bpf, btf)) => HOOKS
-            .iter()
-            .map(|hook| check_hook(&mut bpf, &btf, hook))
-            .collect(),
-        Err(_) => Vec::new(),
-    };
+    let hooks = hooks.map_or_else(
+        |_| Vec::new(),
+        |(mut bpf, btf)| {
+            let libraries = check_libraries(&bpf, &btf);
+            checks.push(user_probes(&libraries));
+            check_hooks(&mut bpf, &btf, &libraries)
+        },
+    );
     HostReport {
         kernel_release: release(),
         checks,
@@ -134,36 +147,71 @@ fn probe_of(record: &[u8]) -> Option<String> {
     Some(probe.full_name())
 }
 
+/// Every hook of the kernel's, and accepts, for which there is one more form.
+fn check_hooks(bpf: &mut Ebpf, btf: &Btf, libraries: &Result<bool, String>) -> Vec<HookCheck> {
+    let mut accept = check_hook(bpf, btf, &ACCEPT);
+    if accept.taken().is_none() {
+        accept.forms.push(FormCheck {
+            form: "uretprobe accept, accept4".into(),
+            refusal: libraries.as_ref().err().cloned(),
+        });
+    }
+    let hooks = HOOKS.iter().map(|hook| check_hook(bpf, btf, hook));
+    hooks.chain([accept]).collect()
+}
+
 fn check_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> HookCheck {
-    let mut refusals = Vec::new();
+    let mut forms = Vec::new();
     for form in hook.forms {
-        match load_form(bpf, btf, form) {
-            Ok(()) => unload_form(bpf, form),
-            Err(refusal) => refusals.push(refusal),
+        let taken = take_form(bpf, btf, form);
+        release_form(bpf, form);
+        forms.push(FormCheck {
+            form: describe(form),
+            refusal: taken.err(),
+        });
+        if forms.last().is_some_and(|form| form.refusal.is_none()) {
+            break;
         }
     }
-    let tracepoint = if refusals.len() < hook.forms.len() {
-        Ok(())
-    } else {
-        Err(refusals.join("; "))
-    };
-    let function = TRAMPOLINES.iter().find(|(event, _)| *event == hook.event);
     HookCheck {
         event: hook.event,
-        tracepoint,
-        trampoline: function.map(|(_, function)| check_trampoline(bpf, btf, function)),
+        forms,
+        without: hook.without,
     }
 }
 
-fn check_trampoline(bpf: &mut Ebpf, btf: &Btf, function: &str) -> Form {
-    let attempt = |bpf: &mut Ebpf| -> Result<(), ProgramError> {
-        let program: &mut FEntry = program_mut(bpf, "trampoline")?.try_into()?;
-        program.load(function, btf)?;
-        let attached = program.attach().map(drop);
-        program.unload()?;
-        attached
-    };
-    attempt(bpf).map_err(|error| chain(&error))
+/// Its places by kind: `fexit vfs_read, vfs_write; fentry vfs_read`.
+fn describe(form: &[Place]) -> String {
+    let mut text = String::new();
+    let mut last = "";
+    for (kind, target) in form.iter().map(Place::describe) {
+        let between = match last {
+            "" => "",
+            same if same == kind => ", ",
+            _ => "; ",
+        };
+        text += between;
+        if last != kind {
+            text += kind;
+            text += " ";
+        }
+        text += target;
+        last = kind;
+    }
+    text
+}
+
+/// Linux 6.1 and newer.
+fn version() -> Check {
+    let release = release();
+    let supported = supported(&release);
+    Check {
+        what: "kernel",
+        ok: supported.is_ok(),
+        required: true,
+        detail: supported.map_or_else(|error| error.to_string(), |()| release),
+        remedy: "boot Linux 6.1 or newer with BTF, as Debian 12 has it",
+    }
 }
 
 /// CAP_SYS_ADMIN, or CAP_PERFMON with CAP_BPF.
@@ -206,6 +254,23 @@ fn descriptors() -> Check {
         required: true,
         detail: format!("{limit} allowed"),
         remedy: "raise the limit: `ulimit -n 1024`",
+    }
+}
+
+/// How programs get to places in traced binaries.
+fn user_probes(program: &Result<bool, String>) -> Check {
+    Check {
+        what: "programs at uprobes",
+        ok: program.is_ok(),
+        required: true,
+        detail: match program {
+            Ok(true) => "by one link per binary".into(),
+            Ok(false) => {
+                "by one perf event per place: before Linux 6.6 each takes 0.1 s to come off".into()
+            }
+            Err(reason) => reason.clone(),
+        },
+        remedy: "boot a kernel built with CONFIG_UPROBE_EVENTS=y and CONFIG_BPF_EVENTS=y",
     }
 }
 

@@ -18,6 +18,28 @@ pub fn release() -> String {
         .unwrap_or_default()
 }
 
+/// The oldest kernel that has every hook that tracing needs, in one form or another.
+const OLDEST: (u32, u32) = (6, 1);
+
+/// Whether kernel `release` is new enough. One of which the version cannot be read is taken for it: its hooks
+/// will tell.
+///
+/// # Errors
+///
+/// [`TracerError::OldKernel`].
+pub(crate) fn supported(release: &str) -> Result<(), TracerError> {
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|part| part.parse().ok());
+    let version = numbers.next().zip(numbers.next());
+    match version.is_some_and(|version| version < OLDEST) {
+        true => Err(TracerError::OldKernel {
+            release: release.into(),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// The kernel's description of its own types.
 pub(crate) fn btf() -> Result<Btf, TracerError> {
     Btf::from_sys_fs().map_err(TracerError::NoBtf)
@@ -52,4 +74,30 @@ fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let end = line.find(". Verifier output").unwrap_or(line.len());
     line[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_before_6_1_are_refused_with_the_reason() {
+        for release in [
+            "6.1.0-50-cloud-amd64",
+            "6.18.0",
+            "10.0",
+            "6.1-rc1",
+            "unknown",
+            "",
+        ] {
+            supported(release).expect(release);
+        }
+        for release in ["5.15.0-91-generic", "6.0.19", "4.19"] {
+            let error = supported(release).expect_err(release).to_string();
+            assert!(
+                error.contains(release) && error.contains("6.1 or newer"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -13,7 +13,7 @@ use aya::{Btf, Ebpf};
 use crate::accept::Accept;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
 use crate::hooks::{self, HOOKS, HookReport, program_mut};
-use crate::kernel::{btf, load_object};
+use crate::kernel::{btf, load_object, release, supported};
 use crate::misses::Misses;
 use crate::processes::{Facts, Processes};
 use crate::usdt::attach::Usdt;
@@ -97,9 +97,11 @@ impl Tracer {
         if !bytes.is_power_of_two() || bytes < 4096 {
             return Err(TracerError::RingSize { bytes });
         }
+        supported(&release())?;
         let btf = btf()?;
         let mut tracer = Self::load(&btf, &options)?;
-        tracer.hooks = hooks::attach_all(&mut tracer.bpf, &btf, HOOKS, options.detail)?;
+        let reports = hooks::attach_all(&mut tracer.bpf, &btf, HOOKS, options.detail)?;
+        tracer.hooks.extend(reports);
         tracer.counters.watch(Misses::of_all(&tracer.bpf));
         for (index, service) in options.services.iter().enumerate() {
             if let Some(binary) = &service.binary {
@@ -116,9 +118,10 @@ impl Tracer {
     fn load(btf: &Btf, options: &TracerOptions) -> Result<Self, TracerError> {
         let mut bpf = load_object(btf, options.ring_bytes)?;
         load_walk(&mut bpf, btf).map_err(walk_refused)?;
+        // First: its programs refer to the maps that are taken out below.
+        let (accept, hooks) = Accept::new(&mut bpf, btf);
         Ok(Self {
-            // First: its programs refer to the maps that are taken out below.
-            accept: Accept::new(&bpf, btf),
+            accept,
             usdt: Usdt::new(&mut bpf, btf, options.detail)?,
             ring: take_map(&mut bpf, "events")?
                 .try_into()
@@ -127,7 +130,7 @@ impl Tracer {
             processes: Processes::new(&mut bpf)?,
             counters: Counters::new(&mut bpf)?,
             services: options.services.len(),
-            hooks: Vec::new(),
+            hooks,
             own: Vec::new(),
             scratch: Vec::new(),
             // A kernel that cannot time programs traces as well.

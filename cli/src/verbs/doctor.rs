@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tierscope_experiments::Progress;
 use tierscope_stack::{Lab, LabOptions, Role};
-use tierscope_tracer::host::{Form, HookCheck, HostReport, probe_host, usdt_fires};
+use tierscope_tracer::host::{Check, HookCheck, HostReport, probe_host, usdt_fires};
 
 use crate::exit::Done;
 use crate::terminal::{print, print_json};
@@ -74,44 +74,39 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
 }
 
 fn host_rows(report: &HostReport) -> Vec<Row> {
-    let mut rows = vec![Row::new(
-        "kernel",
-        true,
-        Ok(report.kernel_release.clone()),
-        "",
-    )];
-    rows.extend(report.checks.iter().map(|check| {
+    let check_row = |check: &Check| {
         let found = if check.ok {
             Ok(check.detail.clone())
         } else {
             Err(check.detail.clone())
         };
         Row::new(check.what, check.required, found, check.remedy)
-    }));
-    rows.extend(report.hooks.iter().map(hook_row));
-    rows
+    };
+    let checks = report.checks.iter().map(check_row);
+    checks.chain(report.hooks.iter().map(hook_row)).collect()
 }
 
 fn hook_row(hook: &HookCheck) -> Row {
-    let word = |form: &Form| if form.is_ok() { "yes" } else { "refused" };
-    let forms = match &hook.trampoline {
-        Some(trampoline) => format!(
-            "tracepoint {}, trampoline {}",
-            word(&hook.tracepoint),
-            word(trampoline)
-        ),
-        None => format!("tracepoint {}", word(&hook.tracepoint)),
-    };
-    let found = match &hook.tracepoint {
-        Ok(()) => Ok(format!("{forms}; takes the tracepoint")),
-        Err(why) => Err(format!("{forms}: {why}")),
+    let found = match hook.taken() {
+        Some(taken) => Ok(format!("takes {}", taken.form)),
+        None => Err(refusals(hook)),
     };
     Row::new(
         format!("hook: {}", hook.event),
-        true,
+        hook.without.is_none(),
         found,
-        "boot a kernel from 6.16 on with BTF",
+        "boot another kernel, from 6.1 on with BTF, as Debian's are",
     )
+}
+
+/// What a trace will lack, and a line for each form that the kernel does not allow.
+fn refusals(hook: &HookCheck) -> String {
+    let mut text = hook.without.unwrap_or("tracing needs it").to_owned();
+    for form in &hook.forms {
+        let why = form.refusal.as_deref().unwrap_or_default();
+        text += &format!("\n{}: {why}", form.form);
+    }
+    text
 }
 
 fn ports() -> Row {

@@ -126,6 +126,11 @@ impl Program {
         }
     }
 
+    /// Whether one link attaches it at many places.
+    pub(crate) fn attaches_many(&self) -> bool {
+        self.many
+    }
+
     /// How often it ran and for how long, from the kernel's description of its descriptor.
     pub(crate) fn stats(&self) -> ProgramStats {
         let info = format!("/proc/self/fdinfo/{}", self.fd.as_raw_fd());

@@ -22,6 +22,11 @@ fn can_trace() -> bool {
     root
 }
 
+/// Whether this machine's processor is made of software: then programs take long, and no two clocks agree.
+fn emulated() -> bool {
+    std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("QEMU TCG"))
+}
+
 /// A tracer of one service with these processes.
 fn trace(pids: &[u32]) -> Tracer {
     trace_with_ring(pids, 16 << 20)

@@ -7,7 +7,7 @@ use tierscope_tracer::{Tracer, TracerError, TracerOptions, probe_host};
 
 use crate::records::Records;
 use crate::workload::{self, Workload};
-use crate::{can_trace, trace, trace_with_ring};
+use crate::{can_trace, emulated, trace, trace_with_ring};
 
 /// `BPF_PROG_TYPE_TRACING`, `BPF_PROG_TYPE_TRACEPOINT` and `BPF_PROG_TYPE_KPROBE` (uprobes): none of them
 /// can change a packet or a process.
@@ -111,7 +111,7 @@ fn the_cost_of_an_event() {
             "{:>16} {:>9} runs {per_run:>6} ns",
             stats.program, stats.runs
         );
-        assert!(per_run < 100_000, "{stats:?}");
+        assert!(per_run < 100_000 || emulated(), "{stats:?}");
     }
 }
 
@@ -122,7 +122,11 @@ fn the_host_is_looked_at() {
     if can_trace() {
         println!("{report:#?}");
         assert!(report.can_trace());
-        assert_eq!(report.hooks.len(), HOOKS.len());
+        // Accepts are seen in a way of their own.
+        assert_eq!(report.hooks.len(), HOOKS.len() + 1);
+        for hook in &report.hooks {
+            assert!(hook.taken().is_some(), "{hook:?}");
+        }
     } else {
         assert!(!report.can_trace());
     }

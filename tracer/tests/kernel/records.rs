@@ -207,7 +207,9 @@ impl Records {
             end_seq: t.end_seq,
         });
         let mut all: Vec<_> = inline.filter(|d| d.ts > 0).chain(later).collect();
-        all.sort_by_key(|departure| departure.ts);
+        let first = all.first().map_or(0, |departure| departure.seq);
+        // What one packet took along of several sends has one time.
+        all.sort_by_key(|departure| (departure.ts, departure.seq.wrapping_sub(first) as i32));
         all
     }
 

@@ -211,6 +211,14 @@ fn a_send_under_way_when_tracing_begins() {
     let (records, ports) = traced("in_flight");
     let pair = records.pair(ports[0]);
     let sends = records.sends_of(pair.server.cookie);
+    if by_trampolines(&trace(&[]), "bytes sent") {
+        assert_eq!(
+            sends.len(),
+            0,
+            "its beginning was not seen, so neither is its end"
+        );
+        return;
+    }
     assert_eq!(sends.len(), 1);
     assert!(
         (sends[0].fixed.sent as usize) < workload::LARGE_BYTES,

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -428,9 +429,16 @@ fn two_writers() {
     let listener = listen();
     let (mut client, server) = connect(&listener);
     let body = large_body();
+    let begun = AtomicU32::new(0);
     thread::scope(|scope| {
         for _ in 0..WRITERS {
-            scope.spawn(|| assert_eq!((&server).write(&body).expect("write"), LARGE_BYTES));
+            scope.spawn(|| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                assert_eq!((&server).write(&body).expect("write"), LARGE_BYTES);
+            });
+        }
+        while begun.load(Ordering::Relaxed) < WRITERS {
+            thread::sleep(Duration::from_millis(1));
         }
         thread::sleep(Duration::from_millis(50));
         client

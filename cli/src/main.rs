@@ -29,6 +29,7 @@ enum Verb {
     Assemble(verbs::assemble::Args),
     Show(verbs::show::Args),
     Export(verbs::export::Args),
+    Import(verbs::import::Args),
     Run(verbs::run::Args),
 }
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Assemble(args) => verbs::assemble::run(&args),
         Verb::Show(args) => verbs::show::run(&args),
         Verb::Export(args) => verbs::export::run(&args),
+        Verb::Import(args) => verbs::import::run(&args),
         Verb::Run(args) => verbs::run::run(&args),
     })
 }

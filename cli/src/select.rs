@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use tierscope_assembler::{Assembled, Options};
 use tierscope_experiments::{Progress, Truth, assemble, each_line};
 use tierscope_interchange::Clock;
-use tierscope_model::Trace;
+use tierscope_model::{Trace, attr};
 use tierscope_tracer::recording::Reader;
 
 /// Where traces come from, and which of them are meant.
@@ -64,8 +64,11 @@ impl Selection {
         }
     }
 
-    /// How the recording's clock stands to the wall clock.
-    pub fn clock(&self) -> anyhow::Result<Clock> {
+    /// How the clock of these traces stands to the wall clock: the recording says; imported ones have its times.
+    pub fn clock(&self, traces: &[Trace]) -> anyhow::Result<Clock> {
+        if traces.iter().all(is_imported) {
+            return Ok(Clock::default());
+        }
         let source = self.source()?;
         let recording = match source.extension().and_then(|e| e.to_str()) {
             Some("tsrec") => source,
@@ -106,6 +109,11 @@ impl Selection {
             "an id is 32 hex digits, or the first few of them"
         }
     }
+}
+
+fn is_imported(trace: &Trace) -> bool {
+    let root = trace.root();
+    root.is_some_and(|root| root.attributes.get(attr::IMPORT_FORMAT).is_some())
 }
 
 fn newest_run() -> anyhow::Result<PathBuf> {

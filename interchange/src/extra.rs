@@ -2,21 +2,23 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
+use serde::{Deserialize, Serialize};
 use tierscope_model::{Attributes, Incomplete, Resource, Span, Trace, attr};
 
 /// How the span was joined to its parent: `seq`, `header`, `probe`, `poll`, `task`, `backend`.
-const EVIDENCE_KIND: &str = "tierscope.evidence.kind";
+pub(crate) const EVIDENCE_KIND: &str = "tierscope.evidence.kind";
 /// The id that was observed.
-const EVIDENCE_ID: &str = "tierscope.evidence.id";
+pub(crate) const EVIDENCE_ID: &str = "tierscope.evidence.id";
 /// Set where the span could not be joined.
-const ORPHAN: &str = "tierscope.orphan";
+pub(crate) const ORPHAN: &str = "tierscope.orphan";
 /// CLOCK_MONOTONIC, in nanoseconds.
-const START: &str = "tierscope.start_ns";
+pub(crate) const START: &str = "tierscope.start_ns";
 /// Exact length in nanoseconds.
-const DURATION: &str = "tierscope.duration_ns";
+pub(crate) const DURATION: &str = "tierscope.duration_ns";
 /// On a root: why its trace may lack something.
-const INCOMPLETE: &str = "tierscope.incomplete";
+pub(crate) const INCOMPLETE: &str = "tierscope.incomplete";
 
 /// A span, whether it is its trace's root, and all attributes to export.
 pub(crate) fn spans(trace: &Trace) -> impl Iterator<Item = (&Span, Attributes)> {
@@ -50,6 +52,12 @@ fn reasons(trace: &Trace) -> String {
     let reasons = trace.incomplete.iter();
     let names: Vec<String> = reasons.map(|r| Name(*r).to_string()).collect();
     names.join(",")
+}
+
+/// The reason of that name.
+pub(crate) fn reason(name: &str) -> Option<Incomplete> {
+    let name: StrDeserializer<'_, Error> = name.into_deserializer();
+    Incomplete::deserialize(name).ok()
 }
 
 /// Shows a reason by its name in files.

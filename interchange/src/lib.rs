@@ -1,4 +1,4 @@
-//! Traces in the formats of other tools: Jaeger's UI, Zipkin v2 and OTLP.
+//! Traces in the formats of other tools: Jaeger's UI, Zipkin v2 and OTLP; out and in.
 //!
 //! Each export gives a value that serialises to the JSON which that tool takes as it is. All three
 //! carry the same: every span with its id, parent, times on the wall clock, attributes and events,
@@ -7,11 +7,13 @@
 
 mod clock;
 mod extra;
+mod import;
 mod jaeger;
 mod otlp;
 mod zipkin;
 
 pub use clock::Clock;
+pub use import::{Format, ImportError, Imported, Importer, Odd};
 pub use jaeger::{JaegerFile, to_jaeger};
 pub use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 pub use otlp::to_otlp;

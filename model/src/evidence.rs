@@ -31,6 +31,22 @@ pub enum Evidence {
 }
 
 impl Evidence {
+    /// The evidence of that kind's name; none where there is no such kind.
+    pub fn of(kind: &str, id: String) -> Option<Evidence> {
+        let make = match kind {
+            "seq" => Evidence::Seq,
+            "header" => Evidence::Header,
+            "probe" => Evidence::Probe,
+            "poll" => Evidence::Poll,
+            "task" => Evidence::Task,
+            "backend" => Evidence::Backend,
+            "stated" => Evidence::Stated,
+            "follows" => Evidence::Follows,
+            _ => return None,
+        };
+        Some(make(id))
+    }
+
     /// The kind's name, as it stands in files.
     pub fn kind(&self) -> &'static str {
         match self {

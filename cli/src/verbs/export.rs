@@ -37,7 +37,7 @@ enum Format {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let traces = args.selection.traces()?;
-    let clock = args.selection.clock()?;
+    let clock = args.selection.clock(&traces)?;
     let json = match args.format {
         Format::Jaeger => serde_json::to_string(&to_jaeger(&traces, &clock)),
         Format::Zipkin => serde_json::to_string(&to_zipkin(&traces, &clock)),

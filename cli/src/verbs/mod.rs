@@ -3,6 +3,7 @@
 pub mod assemble;
 pub mod doctor;
 pub mod export;
+pub mod import;
 pub mod lab;
 pub mod load;
 pub mod record;

@@ -5,6 +5,7 @@ mod support;
 
 mod doctor;
 mod hostile_text;
+mod import;
 mod interruption;
 mod lab;
 mod privacy;

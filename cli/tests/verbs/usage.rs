@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::support::{Scratch, tierscope};
 
-const VERBS: [&str; 8] = [
-    "doctor", "lab", "load", "record", "assemble", "show", "export", "run",
+const VERBS: [&str; 9] = [
+    "doctor", "lab", "load", "record", "assemble", "show", "export", "import", "run",
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 //! others are measured by the same walk.
 
 mod path;
+mod self_time;
 mod tree;
 
 pub use path::{CriticalPath, Overlap, Step};

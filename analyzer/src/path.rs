@@ -15,6 +15,7 @@ pub enum Overlap {
     #[default]
     Parallel,
     /// Siblings that overlap by under 1 % of their parent ran one after the other: clocks may be skewed.
+    /// The earlier one, with all under it, is moved back so that it ends where the later one begins.
     UnderOnePercent,
 }
 
@@ -34,7 +35,8 @@ pub struct Step {
 pub struct CriticalPath {
     /// Its steps in order of time: they tile the root, so their lengths sum to its duration exactly.
     pub steps: Vec<Step>,
-    /// Nodes whose end was cut because they overlapped the sibling after them ([`Overlap::UnderOnePercent`]).
+    /// Nodes that were moved because they overlapped the sibling after them ([`Overlap::UnderOnePercent`]).
+    /// Their steps, and those of nodes under them, lie where they were moved to.
     pub overlapping: Vec<usize>,
 }
 
@@ -45,11 +47,16 @@ impl CriticalPath {
     }
 }
 
+/// The part of a node that lies in its parent.
+type Within = (Timestamp, Timestamp);
+
 /// A node whose children are being walked, from `cursor` back to `start`.
 struct Open {
     node: usize,
     start: Timestamp,
     cursor: Timestamp,
+    /// By how much it was moved back.
+    moved: Nanos,
     /// Overlap that is still one after the other, in nanoseconds; under this.
     allowed: Nanos,
     /// Children that are left, in order of their clipped end: the last is the next.
@@ -66,12 +73,12 @@ impl Tree {
         // Parents may form a ring in traces made by others: no node is entered twice.
         let mut entered = vec![false; self.len()];
         entered[root] = true;
-        let mut open = vec![self.open(root, (start, end), overlap)];
+        let mut open = vec![self.open(root, (start, end), 0, overlap)];
         while let Some(top) = open.last_mut() {
             match top.next(&mut path, &entered) {
-                Some((node, within)) => {
+                Some((node, within, moved)) => {
                     entered[node] = true;
-                    open.push(self.open(node, within, overlap));
+                    open.push(self.open(node, within, moved, overlap));
                 }
                 None => {
                     top.own(&mut path, top.start);
@@ -83,7 +90,7 @@ impl Tree {
         path
     }
 
-    fn open(&self, node: usize, within: (Timestamp, Timestamp), overlap: Overlap) -> Open {
+    fn open(&self, node: usize, within: Within, moved: Nanos, overlap: Overlap) -> Open {
         let (start, end) = within;
         let clipped = |child: &usize| {
             let (from, to) = self.times[*child];
@@ -97,6 +104,7 @@ impl Tree {
             node,
             start,
             cursor: end,
+            moved,
             allowed: match overlap {
                 Overlap::Parallel => 0,
                 Overlap::UnderOnePercent => whole.div_ceil(100),
@@ -107,25 +115,27 @@ impl Tree {
 }
 
 impl Open {
-    /// The child that finished last before the cursor, with its time; what is between is the node's own.
+    /// The child that finished last before the cursor, with its time and by how much it is moved; what is
+    /// between is the node's own.
     fn next(
         &mut self,
         path: &mut CriticalPath,
         entered: &[bool],
-    ) -> Option<(usize, (Timestamp, Timestamp))> {
+    ) -> Option<(usize, Within, Nanos)> {
         while let Some((end, std::cmp::Reverse(start), child)) = self.left.pop() {
             let over = end.since(self.cursor);
-            let follows = over == 0 || over < self.allowed && start < self.cursor;
+            let follows = over == 0 || over < self.allowed && start.max(self.start) < self.cursor;
             if !follows || entered[child] {
                 continue;
             }
             if over > 0 {
                 path.overlapping.push(child);
             }
-            let end = end.min(self.cursor);
-            self.own(path, end);
-            self.cursor = start;
-            return Some((child, (start, end)));
+            self.own(path, end - over);
+            // What was moved beyond its parent's start is cut.
+            let start = start.max(self.start + over);
+            self.cursor = start - over;
+            return Some((child, (start, end), self.moved + over));
         }
         None
     }
@@ -135,8 +145,8 @@ impl Open {
         if from < self.cursor {
             path.steps.push(Step {
                 node: self.node,
-                start: from,
-                end: self.cursor,
+                start: from - self.moved,
+                end: self.cursor - self.moved,
             });
         }
     }
@@ -212,6 +222,27 @@ mod tests {
     }
 
     #[test]
+    fn what_overlaps_a_little_is_moved_with_all_under_it() {
+        let tree = tree(&[
+            (None, 0, 1000),
+            (Some(0), 10, 210),
+            (Some(0), 209, 309),
+            (Some(0), 308, 608),
+            (Some(1), 20, 30),
+        ]);
+        let wanted = [
+            (0, 0, 8),
+            (1, 8, 18),
+            (4, 18, 28),
+            (1, 28, 208),
+            (2, 208, 308),
+            (3, 308, 608),
+            (0, 608, 1000),
+        ];
+        assert_eq!(steps(&tree, Overlap::UnderOnePercent), wanted);
+    }
+
+    #[test]
     fn a_ring_of_parents_ends() {
         let tree = tree(&[(Some(1), 0, 10), (Some(0), 0, 10)]);
         assert_eq!(steps(&tree, Overlap::Parallel), [(1, 0, 10)]);
@@ -233,7 +264,9 @@ mod tests {
                 prop_assert_eq!(step.start.0, at);
                 prop_assert!(step.end > step.start);
                 let (_, start, end) = nodes[step.node];
-                prop_assert!(start <= step.start.0 && step.end.0 <= end);
+                let length = step.end.since(step.start);
+                prop_assert!(length <= end - start);
+                prop_assert!(skewed || start <= step.start.0 && step.end.0 <= end);
                 at = step.end.0;
             }
             prop_assert_eq!(at, nodes[0].2);

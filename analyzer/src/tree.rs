@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use tierscope_model::{Span, Timestamp, Trace};
+use tierscope_model::{Evidence, Link, Span, Timestamp, Trace};
 
 /// One interval and the one that it hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +45,17 @@ impl Tree {
         Tree::joined(times.collect(), parents)
     }
 
-    /// The spans of a trace; node `n` is `trace.spans[n]`.
+    /// The spans of a trace; node `n` is `trace.spans[n]`. A span that only follows another hangs on
+    /// nothing: nobody waited for it.
     pub fn of(trace: &Trace) -> Tree {
+        let awaited = |link: &&Link| !matches!(link.evidence, Evidence::Follows(_));
         let node = |span: &Span| Node {
             id: span.span_id,
-            parent: span.parent_id(),
+            parent: span
+                .parent
+                .as_ref()
+                .filter(awaited)
+                .map(|link| link.span_id),
             start: span.start,
             end: span.end,
         };

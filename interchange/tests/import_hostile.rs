@@ -18,8 +18,11 @@ fn import(bytes: &[u8]) -> Result<usize, ImportError> {
     Ok(count)
 }
 
+/// Id, parent, kind, start, duration, shared.
+type Stated = (u8, Option<u8>, u8, i64, i64, bool);
+
 /// Spans that state any ids, parents and times, few enough to meet.
-fn any_spans() -> impl Strategy<Value = Vec<(u8, Option<u8>, u8, i64, i64, bool)>> {
+fn any_spans() -> impl Strategy<Value = Vec<Stated>> {
     let time = prop_oneof![Just(-1i64), 0..50i64, any::<i64>()];
     let span = (
         0..6u8,
@@ -32,18 +35,17 @@ fn any_spans() -> impl Strategy<Value = Vec<(u8, Option<u8>, u8, i64, i64, bool)
     prop::collection::vec(span, 0..12)
 }
 
-fn zipkin(spans: &[(u8, Option<u8>, u8, i64, i64, bool)]) -> String {
-    let one =
-        |(id, parent, kind, start, duration, shared): &(u8, Option<u8>, u8, i64, i64, bool)| {
-            let kind = ["CLIENT", "SERVER", "PRODUCER"][usize::from(*kind)];
-            serde_json::json!({
-                "traceId": "1", "id": id.to_string(), "shared": shared,
-                "parentId": parent.map(|p| (p % 8).to_string()),
-                "kind": kind,
-                "timestamp": start, "duration": duration,
-                "localEndpoint": {"serviceName": kind},
-            })
-        };
+fn zipkin(spans: &[Stated]) -> String {
+    let one = |(id, parent, kind, start, duration, shared): &Stated| {
+        let kind = ["CLIENT", "SERVER", "PRODUCER"][usize::from(*kind)];
+        serde_json::json!({
+            "traceId": "1", "id": id.to_string(), "shared": shared,
+            "parentId": parent.map(|p| (p % 8).to_string()),
+            "kind": kind,
+            "timestamp": start, "duration": duration,
+            "localEndpoint": {"serviceName": kind},
+        })
+    };
     serde_json::Value::Array(spans.iter().map(one).collect()).to_string()
 }
 

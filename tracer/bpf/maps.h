@@ -6,7 +6,7 @@
 /* Records on their way to user space. The loader sets its size. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 32 << 20);
+	__uint(max_entries, 8 << 20);
 } events SEC(".maps");
 
 /* Traced processes, by tgid. */

@@ -133,7 +133,7 @@ impl Libraries {
 
 /// Where its functions begin in `library`; none: it does not have them.
 fn functions(library: &Path) -> Result<Vec<u64>, String> {
-    let data = fs::read(library).map_err(|error| chain(&error))?;
+    let data = note::open(library).map_err(|error| chain(&error))?;
     let places: Result<Vec<_>, _> = FUNCTIONS
         .iter()
         .map(|name| note::function(&data, name))

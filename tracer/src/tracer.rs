@@ -39,7 +39,7 @@ pub struct Service {
 pub struct TracerOptions {
     /// Their order gives the service index of the PROCESS records.
     pub services: Vec<Service>,
-    /// Size of the ring buffer; a power of two.
+    /// Size of the ring buffer; a power of two. It is mapped twice in a row, and counts twice as resident.
     pub ring_bytes: u32,
     /// Has the kernel time every program ([`Tracer::stats`]); costs some 20 ns per run.
     pub time_programs: bool,
@@ -51,7 +51,7 @@ impl Default for TracerOptions {
     fn default() -> Self {
         Self {
             services: Vec::new(),
-            ring_bytes: 32 << 20,
+            ring_bytes: 8 << 20,
             time_programs: false,
             detail: Detail::default(),
         }

@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS")]
     duration: Option<f64>,
     /// Size of the ring buffer in MiB, a power of two.
-    #[arg(long, value_name = "MIB", default_value_t = 32)]
+    #[arg(long, value_name = "MIB", default_value_t = 8)]
     ring: u32,
     /// How much to attach: `lean` leaves out PostgreSQL's own probes and the calls on files.
     #[arg(long, value_name = "LEVEL", default_value = "full", value_parser = detail())]

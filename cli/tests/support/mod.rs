@@ -235,9 +235,20 @@ impl Recording {
         Self { file, child }
     }
 
+    fn pid(&self) -> u32 {
+        self.child.as_ref().expect("running").id()
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("running");
-        kill(Pid::from_raw(child.id() as i32), signal).expect("sent");
+        kill(Pid::from_raw(self.pid() as i32), signal).expect("sent");
+    }
+
+    /// Its largest resident size so far, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("status");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+        let size = line.and_then(|l| l.trim().strip_suffix(" kB"));
+        size.and_then(|kib| kib.parse().ok()).expect("a size")
     }
 
     /// Waits for its end.

@@ -46,6 +46,23 @@ fn ctrl_c_and_sigterm_close_the_file() {
 }
 
 #[test]
+fn the_tracer_stays_under_64_mib_and_loses_nothing_at_saturation() {
+    if !may_trace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let lab = Lab::up(&scratch, &[]);
+    let recording = Recording::start(&lab, scratch.path("full.tsrec"), &[]);
+    let target = lab.nginx.to_string();
+    let load = ["load", "--closed", "--connections", "64", "--duration", "3"];
+    tierscope(&[&load[..], &["--target", &target]].concat()).with(0);
+    let peak = recording.peak_memory();
+    assert!(peak <= 64 << 10, "{peak} KiB");
+    let said = recording.stop().out;
+    assert!(said.contains("lost: none"), "{said}");
+}
+
+#[test]
 fn kill_9_leaves_all_but_the_open_block() {
     if !may_trace() {
         return;

@@ -3,13 +3,14 @@
 //! The attachment's cookie is the index of the location's spec, which tells the program where the arguments are.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use aya::maps::{Array, MapData};
 use aya::{Btf, Ebpf};
+use object::ReadCache;
 
 use super::UsdtError;
 use super::arg::Args;
@@ -48,7 +49,7 @@ pub(crate) struct Usdt {
 /// A binary under attachment.
 struct Binary<'a> {
     path: &'a Path,
-    data: &'a [u8],
+    data: &'a ReadCache<File>,
     notes: Vec<Note>,
 }
 
@@ -128,7 +129,7 @@ impl Usdt {
         if !self.known.insert((meta.dev(), meta.ino())) {
             return Ok(Vec::new());
         }
-        let data = fs::read(path).map_err(read_error)?;
+        let data = note::open(path).map_err(read_error)?;
         let notes = note::parse(&data).map_err(|source| UsdtError::Elf {
             path: path.into(),
             source,

@@ -1,11 +1,11 @@
 //! The ELF notes that say where a binary's probes are (`.note.stapsdt`).
 
-use std::fs;
+use std::fs::File;
 use std::path::Path;
 
 use object::elf;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
-use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, ReadCache, ReadRef};
 
 use super::UsdtError;
 use super::arg::{self, ArgError, Args};
@@ -47,7 +47,7 @@ pub enum Machine {
 ///
 /// The file cannot be read or is no 64-bit ELF file.
 pub fn read(path: &Path) -> Result<Vec<Note>, UsdtError> {
-    let data = fs::read(path).map_err(|source| UsdtError::Read {
+    let data = open(path).map_err(|source| UsdtError::Read {
         path: path.into(),
         source,
     })?;
@@ -57,12 +57,17 @@ pub fn read(path: &Path) -> Result<Vec<Note>, UsdtError> {
     })
 }
 
-/// As [`read`], of a file in memory.
+/// A binary of which only what is asked for comes into memory: with its debug information it is large.
+pub(crate) fn open(path: &Path) -> std::io::Result<ReadCache<File>> {
+    File::open(path).map(ReadCache::new)
+}
+
+/// As [`read`], of bytes however they are read.
 ///
 /// # Errors
 ///
 /// It is no 64-bit ELF file, or its notes are cut short.
-pub fn parse(data: &[u8]) -> Result<Vec<Note>, object::Error> {
+pub fn parse<'data>(data: impl ReadRef<'data>) -> Result<Vec<Note>, object::Error> {
     let binary = Binary(ElfFile64::parse(data)?);
     let Some(section) = binary.0.section_by_name(".note.stapsdt") else {
         return Ok(Vec::new());
@@ -83,21 +88,24 @@ pub fn parse(data: &[u8]) -> Result<Vec<Note>, object::Error> {
     Ok(notes)
 }
 
-/// Where the exported function `name` begins in the file in memory; `None` where it is not exported.
+/// Where the exported function `name` begins in the file; `None` where it is not exported.
 ///
 /// # Errors
 ///
 /// It is no 64-bit ELF file.
-pub fn function(data: &[u8], name: &str) -> Result<Option<u64>, object::Error> {
+pub fn function<'data>(
+    data: impl ReadRef<'data>,
+    name: &str,
+) -> Result<Option<u64>, object::Error> {
     let binary = Binary(ElfFile64::parse(data)?);
     let address = binary.symbol(name);
     Ok(address.and_then(|address| binary.file_offset(address, true)))
 }
 
 /// A parsed file, asked for what its notes refer to.
-struct Binary<'data>(ElfFile64<'data>);
+struct Binary<'data, R: ReadRef<'data>>(ElfFile64<'data, Endianness, R>);
 
-impl Binary<'_> {
+impl<'data, R: ReadRef<'data>> Binary<'data, R> {
     /// Three addresses (location, base, semaphore), then three strings; `None` for ghosts and garbage.
     fn note(&self, desc: &[u8], base: Option<u64>) -> Option<Note> {
         let (addresses, text) = desc.split_at_checked(24)?;

@@ -191,7 +191,7 @@ fn every_note_of_the_stock_server_parses() {
 fn a_binary_cut_short_is_an_error() {
     let Some(bin) = binaries() else { return };
     let whole = fs::read(bin.join("postgres")).expect("binary");
-    assert!(note::parse(&[]).is_err());
+    assert!(note::parse(&[][..]).is_err());
     for len in [16, 64, 1000, whole.len() / 2, whole.len() - 1] {
         assert!(note::parse(&whole[..len]).is_err(), "{len}");
     }

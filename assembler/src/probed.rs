@@ -40,19 +40,29 @@ impl Probed {
 
     fn probe(&mut self, time: Timestamp, usdt: Usdt) {
         match usdt.probe {
-            Probe::PgStatementStatus if !usdt.text[0].is_empty() => self.status(&usdt.text[0]),
+            Probe::PgStatementStatus => self.runs(&usdt),
             Probe::PgTransactionStart => self.point("transaction start", time),
             Probe::PgTransactionCommit => self.commit(time),
             Probe::PgTransactionAbort => {
                 self.point("transaction abort", time);
                 self.fail(time);
             }
-            probe if phase_of(probe).is_some() => self.open.push((time, usdt)),
+            probe if phase_of(probe).is_some() => {
+                if probe == Probe::PgExecuteStart {
+                    self.runs(&usdt);
+                }
+                self.open.push((time, usdt));
+            }
             probe => self.close(probe, time),
         }
     }
 
-    fn status(&mut self, text: &str) {
+    /// Older recordings tell it before an execution starts, not with it.
+    fn runs(&mut self, usdt: &Usdt) {
+        let text = usdt.text[0].as_str();
+        if text.is_empty() {
+            return;
+        }
         let statement = Statement::new(text, text.len() >= TEXT_LIMIT);
         self.work.statement.get_or_insert_with(|| statement.clone());
         self.running = Some(statement);

@@ -136,8 +136,9 @@ enum ts_probe {
 	TS_PROBE_PG_REWRITE_DONE = 15,
 	TS_PROBE_PG_PLAN_START = 16,
 	TS_PROBE_PG_PLAN_DONE = 17,
-	TS_PROBE_PG_EXECUTE_START = 18,
+	TS_PROBE_PG_EXECUTE_START = 18, /* query (text), from debug_query_string */
 	TS_PROBE_PG_EXECUTE_DONE = 19,
+	/* The next two only in recordings of before executions brought their query. */
 	TS_PROBE_PG_STATEMENT_STATUS = 20, /* query (text) */
 	TS_PROBE_PG_TRANSACTION_START = 21, /* local transaction id */
 	TS_PROBE_PG_TRANSACTION_COMMIT = 22,
@@ -405,6 +406,7 @@ struct ts_traced {
 	ts_u32 stacks; /* 1: its calls on files are told with its user stack */
 	ts_u64 wait_event; /* address of PostgreSQL's my_wait_event_info; 0: no such process */
 	ts_u64 buffer_usage; /* address of PostgreSQL's pgBufferUsage; 0: no such process */
+	ts_u64 query; /* address of PostgreSQL's debug_query_string; 0: no such process */
 };
 
 /* Counters of one program on one CPU, in a per-CPU array indexed by program. */

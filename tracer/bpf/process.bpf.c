@@ -59,6 +59,7 @@ int BPF_PROG(process_exec, struct task_struct *task)
 	if (found) {
 		found->wait_event = 0;
 		found->buffer_usage = 0;
+		found->query = 0;
 	}
 	if (thread)
 		thread->wait_event = 0;

@@ -50,17 +50,20 @@ static __always_inline void recv_emit(struct socket_state *s, u32 taken)
 static __always_inline void recv_ends(struct sock *sk, int ret, int flags)
 {
 	struct socket_state *s = socket_find(sk);
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	bool took_nothing = flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE);
+	struct tcp_sock *tp;
 
+	/* Every second read of an event loop finds nothing. */
+	if (ret < 0) {
+		if (s)
+			count_filtered(TS_FILTER_RECV_ERROR);
+		return;
+	}
+	tp = bpf_skc_to_tcp_sock(sk);
 	if (!s && ret > 0 && !took_nothing)
 		s = recv_take_up(sk, tp, ret);
 	if (!s || !tp)
 		return;
-	if (ret < 0) {
-		count_filtered(TS_FILTER_RECV_ERROR);
-		return;
-	}
 	/* Without RCV_SHUTDOWN a 0 is the answer to an empty buffer, not the end. */
 	if (ret == 0)
 		took_nothing |= s->ended || !(sk->sk_shutdown & RCV_SHUTDOWN);

@@ -31,14 +31,18 @@ struct {
 	__type(value, u64);
 } running_since SEC(".maps");
 
-/* A thread's process; NULL: not traced. The idle task and the kernel's own threads never are. */
+/* A thread's process; NULL: not traced. */
 static __always_inline struct ts_traced *traced_of(struct task_struct *task)
 {
 	u32 tgid = task->tgid;
 
-	if (task->flags & PF_KTHREAD)
-		return NULL;
 	return bpf_map_lookup_elem(&traced, &tgid);
+}
+
+/* The idle task and the kernel's own threads are never traced: half of all switches are theirs. */
+static __always_inline bool is_kernels(struct task_struct *task)
+{
+	return task->flags & PF_KTHREAD;
 }
 
 /* The state of a traced thread; NULL: not traced, or no room. */
@@ -91,7 +95,7 @@ static __always_inline u8 off_of(bool preempt, struct task_struct *task, u32 sta
 
 static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now)
 {
-	struct thread *thread = thread_of(task);
+	struct thread *thread = is_kernels(task) ? NULL : thread_of(task);
 
 	if (!thread)
 		return false;
@@ -115,6 +119,9 @@ static __always_inline void tell_before(struct ts_switch *r, struct task_struct 
 
 static __always_inline bool switch_in(struct task_struct *task, struct task_struct *before, u64 since, u64 now)
 {
+	if (is_kernels(task))
+		return false;
+
 	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct ts_switch r = {
 		.pid = task->tgid,
@@ -164,8 +171,11 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(sched_wakeup, struct task_struct *task)
 {
-	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct thread *thread;
 
+	if (is_kernels(task))
+		return 0;
+	thread = bpf_task_storage_get(&threads, task, NULL, 0);
 	/* One that is runnable, or on a CPU, has nothing to be woken from. */
 	if (thread && thread->off_ts && thread->off != TS_OFF_PREEMPTED && !thread->wake_ts)
 		thread->wake_ts = bpf_ktime_get_ns();
@@ -175,7 +185,7 @@ int BPF_PROG(sched_wakeup, struct task_struct *task)
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(sched_wakeup_new, struct task_struct *task)
 {
-	struct thread *thread = thread_of(task);
+	struct thread *thread = is_kernels(task) ? NULL : thread_of(task);
 
 	if (thread)
 		thread->wake_ts = bpf_ktime_get_ns();

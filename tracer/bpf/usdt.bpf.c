@@ -12,6 +12,7 @@ struct {
 } specs SEC(".maps");
 
 struct firing {
+	u64 registers[REGISTERS];
 	struct ts_usdt record;
 	u8 text[2 * (TS_TEXT_MAX + 1) + 8];
 };
@@ -24,12 +25,9 @@ struct {
 	__type(value, struct firing);
 } firings SEC(".maps");
 
-static __always_inline u64 read_register(struct pt_regs *ctx, u16 offset)
+static __always_inline u64 read_register(const struct firing *f, u32 offset)
 {
-	u64 value = 0;
-
-	bpf_probe_read_kernel(&value, sizeof(value), (void *)ctx + offset);
-	return value;
+	return offset < sizeof(f->registers) ? f->registers[offset / 8] : 0;
 }
 
 /* Keeps `size` low bytes, with their sign. */
@@ -41,17 +39,17 @@ static __always_inline u64 narrow(u64 value, const struct ts_arg *arg)
 	return arg->is_signed ? (u64)((s64)value >> shift) : value >> shift;
 }
 
-static __always_inline u64 read_arg(struct pt_regs *ctx, const struct ts_arg *arg)
+static __always_inline u64 read_arg(const struct firing *f, const struct ts_arg *arg)
 {
 	u64 value, address;
 
 	if (arg->kind == TS_ARG_CONST)
 		return arg->value;
-	value = read_register(ctx, arg->reg_offset);
+	value = read_register(f, arg->reg_offset);
 	if (arg->kind != TS_ARG_REG) {
 		address = value + arg->value;
 		if (arg->kind == TS_ARG_MEM_INDEXED)
-			address += read_register(ctx, arg->index_offset) * arg->scale;
+			address += read_register(f, arg->index_offset) * arg->scale;
 		value = 0;
 		/* No more than its size: the next byte may lie on a page that is not there. */
 		if (bpf_probe_read_user(&value, arg->size > 8 ? 8 : arg->size, (void *)address))
@@ -78,13 +76,15 @@ static __always_inline u32 read_args(struct pt_regs *ctx, const struct ts_usdt_s
 {
 	u32 used = 0, texts = 0;
 
+	if (spec->arg_count)
+		bpf_probe_read_kernel(f->registers, sizeof(f->registers), ctx);
 	for (int i = 0; i < 6; i++) {
 		u64 value;
 
 		f->record.args[i] = 0;
 		if (i >= spec->arg_count)
 			continue;
-		value = read_arg(ctx, &spec->args[i]);
+		value = read_arg(f, &spec->args[i]);
 		f->record.args[i] = value;
 		if (!(spec->text_mask & (1 << i)) || texts > 1)
 			continue;
@@ -93,6 +93,17 @@ static __always_inline u32 read_args(struct pt_regs *ctx, const struct ts_usdt_s
 		texts++;
 	}
 	return used;
+}
+
+/* What PostgreSQL executes; also a statement that was prepared before tracing began. */
+static __always_inline u32 read_query(const struct ts_traced *process, struct firing *f)
+{
+	u64 query = 0;
+
+	if (process->query && bpf_probe_read_user(&query, sizeof(query), (void *)process->query))
+		count_filtered(TS_FILTER_TEXT_FAULT);
+	f->record.text_len[0] = read_text(f, 0, query);
+	return f->record.text_len[0];
 }
 
 /* Told at the end of what looked them up. */
@@ -128,6 +139,8 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	f->record.text_len[0] = 0;
 	f->record.text_len[1] = 0;
 	used = read_args(ctx, spec, f);
+	if (spec->probe == TS_PROBE_PG_EXECUTE_START)
+		used = read_query(process, f);
 	if (used > 2 * TS_TEXT_MAX)
 		return 0;
 	__builtin_memset(f->text + used, 0, 8);

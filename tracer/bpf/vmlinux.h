@@ -258,6 +258,7 @@ struct pt_regs {
 	__u64 regs[31];
 	__s32 syscallno;
 };
+#define REGISTERS 34 /* words of the whole */
 #define RETURNED(pt_regs) ((pt_regs)->regs[0])
 #define FIRST_ARGUMENT(pt_regs) ((pt_regs)->regs[0])
 #define SYSCALL_NUMBER(regs) ((u32)(regs)->syscallno)
@@ -267,6 +268,7 @@ struct pt_regs {
 	unsigned long di;
 	unsigned long orig_ax;
 };
+#define REGISTERS 21
 #define RETURNED(pt_regs) ((pt_regs)->ax)
 #define FIRST_ARGUMENT(pt_regs) ((pt_regs)->di)
 #define SYSCALL_NUMBER(regs) ((u32)(regs)->orig_ax)

@@ -15,6 +15,8 @@ pub(crate) struct Globals {
     pub(crate) my_wait_event_info: u64,
     /// `struct BufferUsage`; it begins with 64-bit counts of shared blocks hit and read (PostgreSQL 13 and newer).
     pub(crate) pg_buffer_usage: u64,
+    /// A pointer to the text of what is executed.
+    pub(crate) debug_query_string: u64,
 }
 
 /// Those of `pid`; `None` for any other program.
@@ -29,12 +31,14 @@ pub(crate) fn find(pid: u32) -> Option<Globals> {
     };
     let wait_event = address("my_wait_event_info")?;
     let buffer_usage = address("pgBufferUsage")?;
+    let query_string = address("debug_query_string")?;
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
     let inode = fs::metadata(Path::new(&exe)).ok()?.ino();
     let bias = load_bias(&elf, &maps, inode)?;
     Some(Globals {
         my_wait_event_info: wait_event.checked_add(bias)?,
         pg_buffer_usage: buffer_usage.checked_add(bias)?,
+        debug_query_string: query_string.checked_add(bias)?,
     })
 }
 

@@ -143,7 +143,9 @@ fn probe_of(record: &[u8]) -> Option<String> {
     if u32::from(usdt.head.kind) != TS_KIND_USDT {
         return None;
     }
-    let probe = PROBES.get(usize::from(usdt.probe))?;
+    let probe = PROBES
+        .iter()
+        .find(|probe| probe.id == u32::from(usdt.probe))?;
     Some(probe.full_name())
 }
 

@@ -81,6 +81,9 @@ impl Processes {
             buffer_usage: globals
                 .as_ref()
                 .map_or(0, |globals| globals.pg_buffer_usage),
+            query: globals
+                .as_ref()
+                .map_or(0, |globals| globals.debug_query_string),
         });
         match self.traced.insert(pid, traced, NO_EXIST) {
             Ok(()) => {}

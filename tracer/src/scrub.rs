@@ -125,7 +125,10 @@ impl Scrubber {
         let sql = texts.get_mut(..usize::from(usdt.text_len[0]))?;
         let is_sql = matches!(
             u32::from(usdt.probe),
-            TS_PROBE_DB_QUERY_START | TS_PROBE_PG_PARSE_START | TS_PROBE_PG_STATEMENT_STATUS
+            TS_PROBE_DB_QUERY_START
+                | TS_PROBE_PG_PARSE_START
+                | TS_PROBE_PG_EXECUTE_START
+                | TS_PROBE_PG_STATEMENT_STATUS
         );
         if is_sql && !self.keep.text {
             self.mask(sql);

@@ -64,6 +64,7 @@ fn sql_of_probes_is_masked_and_the_rest_stays() {
     for (probe, text, kept) in [
         (TS_PROBE_DB_QUERY_START, "SELECT 'x'", "SELECT ???"),
         (TS_PROBE_PG_PARSE_START, "SELECT 'x", "SELECT ??"),
+        (TS_PROBE_PG_EXECUTE_START, "SELECT 12", "SELECT ??"),
         (TS_PROBE_PG_STATEMENT_STATUS, "SELECT 12", "SELECT ??"),
         (TS_PROBE_CACHE_HIT, "user:12", "user:12"),
         (TS_PROBE_FILE_IO_START, "/tmp/a 'b'", "/tmp/a 'b'"),

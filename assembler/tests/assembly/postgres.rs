@@ -50,10 +50,9 @@ impl App {
         self.world.say(&mut self.conn, 1, bytes);
     }
 
-    /// The backend says which statement it runs.
-    fn report(&mut self, sql: &str) {
-        self.world
-            .usdt((POSTGRES, POSTGRES), Probe::PgStatementStatus, [0; 6], sql);
+    /// The backend says which statement it runs, by this probe.
+    fn report(&mut self, probe: Probe, sql: &str) {
+        self.world.usdt((POSTGRES, POSTGRES), probe, [0; 6], sql);
     }
 
     /// A request that runs `sql` by `ask`, answered by `answer`.
@@ -150,11 +149,16 @@ fn simple_and_extended_queries() {
 
 #[test]
 fn a_statement_prepared_before_tracing_has_the_backends_text() {
+    has_the_backends_text(Probe::PgExecuteStart);
+    has_the_backends_text(Probe::PgStatementStatus);
+}
+
+fn has_the_backends_text(probe: Probe) {
     let mut app = App::new();
     app.start(1);
     app.query(1, USERS);
     app.ask(&run("s1"));
-    app.report(USERS);
+    app.report(probe, USERS);
     app.answer(&rows(1, 10));
     app.done(1);
     app.end(1);
@@ -174,7 +178,7 @@ fn what_the_backend_ran_must_be_what_was_asked() {
     app.start(1);
     app.query(1, USERS);
     app.ask(&run("s1"));
-    app.report(ORDERS);
+    app.report(Probe::PgExecuteStart, ORDERS);
     app.answer(&rows(1, 10));
     app.done(1);
     app.end(1);

@@ -339,12 +339,10 @@ impl Sim {
         self.world.read(&mut conn, 1, backend);
         self.world.usdt(
             (backend, backend),
-            Probe::PgStatementStatus,
+            Probe::PgExecuteStart,
             [0; 6],
             STATEMENTS[statement],
         );
-        self.world
-            .usdt((backend, backend), Probe::PgExecuteStart, [0; 6], "");
         self.world
             .usdt((backend, backend), Probe::PgExecuteDone, [0; 6], "");
         let size = self.below(900) as usize;

@@ -278,7 +278,7 @@ fn check_probes(records: &Records) {
         count(TS_PROBE_PG_LOCK_WAIT_START),
         count(TS_PROBE_PG_LOCK_WAIT_DONE)
     );
-    let updates = records.texts_of(TS_PROBE_PG_STATEMENT_STATUS);
+    let updates = records.texts_of(TS_PROBE_PG_EXECUTE_START);
     let updates = updates
         .iter()
         .filter(|sql| sql.starts_with("UPDATE pgbench_tellers SET tbalance"));

@@ -415,7 +415,7 @@ pub struct File {
 pub struct FileName {
     /// Which.
     pub file: FileId,
-    /// Path from the root of its mount; begins with `…/` where it was too long.
+    /// Path from the root, through every mount; begins with `…/` where it was too long.
     pub path: String,
 }
 

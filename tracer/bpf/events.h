@@ -335,8 +335,8 @@ struct ts_file {
 	ts_u8 pad[7];
 };
 
-/* Before a file's first FILE record: its name, from the leaf up to the root of
- * its mount, each component ended by a NUL, text_len bytes in all. */
+/* Before a file's first FILE record: its name, from the leaf up to the root,
+ * each component ended by a NUL, text_len bytes in all. */
 struct ts_file_name {
 	struct ts_head head;
 	ts_u64 ino;

@@ -3,8 +3,8 @@
 #ifndef TIERSCOPE_FILE_H
 #define TIERSCOPE_FILE_H
 
-/* Components of a path, and bytes of one of them with its NUL. */
-#define NAME_COMPONENTS 12
+/* Components of a path, mounts included, and bytes of one of them with its NUL. */
+#define NAME_COMPONENTS 16
 #define NAME_BYTES 256
 #define NAME_TEXT 1024
 
@@ -35,12 +35,13 @@ struct named {
 	u64 dev;
 };
 
-/* Files whose names were told. One that is forgotten is told again. */
+/* The names that were told of files, as the hash of the last component and its directory: a file that is
+ * renamed, and another that takes its number, are told of again. So is one that is forgotten. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
 	__type(key, struct named);
-	__type(value, u32);
+	__type(value, u64);
 } named_files SEC(".maps");
 
 struct naming {
@@ -62,19 +63,33 @@ struct {
 	__uint(value_size, STACK_FRAMES * sizeof(u64));
 } stacks SEC(".maps");
 
-/* Copies the names from the leaf to the root; returns the bytes used. */
-static __always_inline u32 read_names(struct naming *n, struct dentry *dentry)
+static __always_inline struct mount *mount_of(struct file *file)
 {
+	return (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* Copies the names from the leaf to the root, over the places where file systems are mounted; returns
+ * the bytes used. */
+static __always_inline u32 read_names(struct naming *n, struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct mount *mount = mount_of(file);
 	u32 used = 0;
 
 	n->record.cut = 1;
 	for (int i = 0; i < NAME_COMPONENTS; i++) {
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 		long length;
 
-		if (parent == dentry) {
-			n->record.cut = 0;
-			break;
+		if (dentry == parent || dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			if (above == mount) {
+				n->record.cut = 0;
+				break;
+			}
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			continue;
 		}
 		if (used > NAME_TEXT)
 			break;
@@ -99,7 +114,7 @@ static __always_inline void tell_name(struct file *file, const struct named *id)
 	}
 	n->record.ino = id->ino;
 	n->record.dev = id->dev;
-	used = read_names(n, BPF_CORE_READ(file, f_path.dentry));
+	used = read_names(n, file);
 	if (used > NAME_TEXT + NAME_BYTES)
 		return;
 	n->record.text_len = used;
@@ -110,11 +125,14 @@ static __always_inline void tell_name(struct file *file, const struct named *id)
 static __always_inline void name_once(struct file *file, u64 ino, u32 dev)
 {
 	struct named id = { .ino = ino, .dev = dev };
-	u32 told = 1;
+	u64 name = BPF_CORE_READ(file, f_path.dentry, d_name.hash_len);
+	u64 *told = bpf_map_lookup_elem(&named_files, &id);
 
-	/* Of two threads that are here at once, one gets the error. */
-	if (!bpf_map_lookup_elem(&named_files, &id) && !bpf_map_update_elem(&named_files, &id, &told, BPF_NOEXIST))
-		tell_name(file, &id);
+	if (told && *told == name)
+		return;
+	if (bpf_map_update_elem(&named_files, &id, &name, BPF_ANY))
+		lose(TS_PROGRAM_FILE);
+	tell_name(file, &id);
 }
 
 static __always_inline bool is_regular(struct file *file)

@@ -44,9 +44,16 @@ typedef _Bool bool;
 #define S_IFMT 0170000
 #define S_IFREG 0100000
 #define S_IFSOCK 0140000
+#define MINOR_BITS 20
 #define PF_KTHREAD 0x200000
 #define TASK_INTERRUPTIBLE 1
 #define TASK_UNINTERRUPTIBLE 2
+
+/* include/linux/blk_types.h, the same since 4.10. */
+#define REQ_OP_MASK 0xff
+#define REQ_OP_READ 0
+#define REQ_OP_WRITE 1
+#define REQ_OP_FLUSH 2
 
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
@@ -162,6 +169,7 @@ struct inode {
 };
 
 struct qstr {
+	u64 hash_len;
 	const unsigned char *name;
 };
 
@@ -170,7 +178,18 @@ struct dentry {
 	struct qstr d_name;
 };
 
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
 struct path {
+	struct vfsmount *mnt;
 	struct dentry *dentry;
 };
 
@@ -189,6 +208,23 @@ struct fdtable {
 
 struct files_struct {
 	struct fdtable *fdt;
+};
+
+struct gendisk {
+	int major;
+	int first_minor;
+};
+
+struct request_queue {
+	struct gendisk *disk;
+};
+
+struct request {
+	struct request_queue *q;
+	unsigned int cmd_flags;
+	int internal_tag;
+	unsigned int __data_len;
+	__u64 __sector;
 };
 
 struct sk_buff {

@@ -28,6 +28,7 @@
 #include "accept.bpf.c"
 #include "usdt.bpf.c"
 #include "file.bpf.c"
+#include "block.bpf.c"
 #include "sched.bpf.c"
 #include "process.bpf.c"
 #include "walk.bpf.c"

@@ -179,6 +179,15 @@ pub const HOOKS: &[Hook] = &[
         ],
         without: Some("calls on files: not measured"),
     },
+    Hook {
+        event: "block devices",
+        forms: &[&[
+            tp("block_complete", "block_rq_complete"),
+            tp("block_issue", "block_rq_issue"),
+            tp("block_insert", "block_rq_insert"),
+        ]],
+        without: Some("disks: not measured"),
+    },
 ];
 
 /// When a server takes a connection. Where no form is left the C library is asked.

@@ -41,6 +41,9 @@ const PROGRAMS: &[(&str, u32)] = &[
     ("file_open", TS_PROGRAM_FILE),
     ("file_open_exit", TS_PROGRAM_FILE),
     ("file_exit", TS_PROGRAM_FILE),
+    ("block_insert", TS_PROGRAM_BLOCK),
+    ("block_issue", TS_PROGRAM_BLOCK),
+    ("block_complete", TS_PROGRAM_BLOCK),
 ];
 
 /// One program's runs that were left out.

@@ -26,6 +26,9 @@ pub enum TracerError {
         "the kernel refused tierscope's BPF maps: run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE"
     )]
     Load(#[source] Box<aya::EbpfError>),
+    /// The system has no thread for naming stacks.
+    #[error("cannot start a thread: end something, or raise the limit (`ulimit -u`)")]
+    Thread(#[source] io::Error),
     /// A map of the embedded object could not be used.
     #[error("the BPF map `{map}` cannot be used")]
     Map {

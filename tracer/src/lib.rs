@@ -17,6 +17,7 @@ mod processes;
 pub mod recorder;
 pub mod recording;
 mod scrub;
+mod stack;
 mod tracer;
 pub mod usdt;
 pub mod wire_record;

@@ -16,6 +16,7 @@ use crate::hooks::{self, HOOKS, HookReport, program_mut};
 use crate::kernel::{btf, load_object, release, supported};
 use crate::misses::Misses;
 use crate::processes::{Facts, Processes};
+use crate::stack::Stacks;
 use crate::usdt::attach::Usdt;
 use crate::{Detail, TracerError};
 
@@ -78,6 +79,7 @@ pub struct Tracer {
     counters: Counters,
     usdt: Usdt,
     accept: Accept,
+    stacks: Stacks,
     services: usize,
     hooks: Vec<HookReport>,
     /// Records made here, not yet handed out.
@@ -129,6 +131,7 @@ impl Tracer {
             ring_bytes: options.ring_bytes as usize,
             processes: Processes::new(&mut bpf)?,
             counters: Counters::new(&mut bpf)?,
+            stacks: Stacks::new(&mut bpf)?,
             services: options.services.len(),
             hooks,
             own: Vec::new(),
@@ -195,7 +198,7 @@ impl Tracer {
     /// Call it every 10 ms or so: nobody is woken when a record comes. At most one ring's worth is handed
     /// out per call, so that it returns however fast new ones come.
     pub fn drain(&mut self, sink: &mut dyn FnMut(&mut [u8])) {
-        for mut record in self.own.drain(..) {
+        for mut record in self.own.drain(..).chain(self.stacks.named()) {
             sink(&mut record);
         }
         let mut handed = 0;
@@ -204,6 +207,7 @@ impl Tracer {
                 return;
             };
             handed += record.len();
+            self.stacks.note(&record);
             self.scratch.clear();
             self.scratch.extend_from_slice(&record);
             sink(&mut self.scratch);

@@ -13,30 +13,38 @@ use crate::{context::Context, error::Error, probes};
 
 /// The whole text of a file.
 pub async fn read(context: &Arc<Context>, path: &Path) -> Result<String, Error> {
-    blocking(context, path, |context, path| {
-        let probe = probes::file_io(context.id, &path.to_string_lossy(), "read");
-        context.file.block();
-        let text = std::fs::read_to_string(path)?;
-        probe.finish(text.len() as u64);
-        Ok(text)
-    })
-    .await
+    blocking(context, path, read_text).await
+}
+
+/// A function of its own, so that stacks name it.
+#[inline(never)]
+fn read_text(context: &Context, path: &Path) -> io::Result<String> {
+    let probe = probes::file_io(context.id, &path.to_string_lossy(), "read");
+    context.file.block();
+    let text = std::fs::read_to_string(path)?;
+    probe.finish(text.len() as u64);
+    Ok(text)
 }
 
 /// Appends a line to a file, made if need be, and waits until it is on the disk.
 pub async fn append(context: &Arc<Context>, path: &Path, line: String) -> Result<(), Error> {
     blocking(context, path, move |context, path| {
-        let name = path.to_string_lossy();
-        let probe = probes::file_io(context.id, &name, "append");
-        context.file.block();
-        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-        // One write, so that lines of concurrent requests do not mix.
-        file.write_all(format!("{line}\n").as_bytes())?;
-        probe.finish(line.len() as u64 + 1);
-        let _probe = probes::file_io(context.id, &name, "fsync");
-        file.sync_all()
+        append_line(context, path, &line)
     })
     .await
+}
+
+#[inline(never)]
+fn append_line(context: &Context, path: &Path, line: &str) -> io::Result<()> {
+    let name = path.to_string_lossy();
+    let probe = probes::file_io(context.id, &name, "append");
+    context.file.block();
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    // One write, so that lines of concurrent requests do not mix.
+    file.write_all(format!("{line}\n").as_bytes())?;
+    probe.finish(line.len() as u64 + 1);
+    let _probe = probes::file_io(context.id, &name, "fsync");
+    file.sync_all()
 }
 
 async fn blocking<T: Send + 'static>(

@@ -3,14 +3,22 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, Instant};
 
 use nix::sys::sendfile::sendfile64;
 use nix::sys::uio::{preadv, pwritev};
+use tierscope_tracer::Tracer;
 use tierscope_tracer::wire_record::*;
 
 use crate::records::Records;
-use crate::workload::{Workload, gate, say};
+use crate::workload::{Workload, gate, run, say};
 use crate::{can_trace, trace};
+
+/// A probe of the application's: of a program that has one the stacks are taken.
+#[usdt::provider(provider = "tierscope_app")]
+mod app {
+    fn cache_hit(hi: u64, lo: u64, key: &str) {}
+}
 
 /// Bytes that this process has read and written so far, as the kernel counts them, and those that asking took.
 fn counted() -> (u64, u64, u64) {
@@ -31,6 +39,7 @@ pub fn calls() {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true);
     gate();
+    app::cache_hit!(|| (1, 2, "key"));
     let before = counted();
     let mut file = options.open(&path).expect("open");
     file.write_all(&[1; 101]).expect("write");
@@ -53,8 +62,40 @@ pub fn calls() {
         place.0,
         place.1
     ));
+    gate();
 }
 
+/// A file that is reached through a mount of its directory elsewhere, in a namespace of its own.
+pub fn bound() {
+    let directory = tempfile::tempdir_in("/var/tmp").expect("directory");
+    let (here, there) = (
+        directory.path().join("here"),
+        directory.path().join("there/of"),
+    );
+    for path in [&here, &there] {
+        fs::create_dir_all(path).expect("directories");
+    }
+    fs::write(here.join("file"), "text").expect("write");
+    // SAFETY: it gives this process alone a copy of its mounts.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+    run("mount --make-rprivate /");
+    run(&format!(
+        "mount --bind {} {}",
+        here.display(),
+        there.display()
+    ));
+    let path = there.join("file");
+    gate();
+    assert_eq!(fs::read(&path).expect("read"), b"text");
+    say(format_args!(
+        "{} {}",
+        path.display(),
+        fs::metadata(&path).expect("metadata").ino()
+    ));
+    run(&format!("umount {}", there.display()));
+}
+
+#[inline(never)]
 fn reads(file: &mut File) {
     file.seek(SeekFrom::Start(7)).expect("seek");
     file.read_exact(&mut [0; 31]).expect("read");
@@ -104,19 +145,21 @@ fn calls_on_a_file_are_told_byte_for_byte() {
     if !can_trace() {
         return;
     }
-    let workload = Workload::start("files");
+    let mut workload = Workload::start("files");
     let mut tracer = trace(&[workload.pid()]);
     for hook in tracer.hooks().iter().filter(|hook| hook.event == "files") {
         assert!(hook.attached, "{hook:?}");
     }
-    let lines = workload.run_and_read();
+    let lines = workload.go_on();
     for stats in tracer.stats() {
         if stats.program.starts_with("file_") && stats.runs > 0 {
             let (runs, ns) = (stats.runs, stats.time_ns / stats.runs);
             println!("{:>20} {runs:>8} runs {ns:>5} ns", stats.program);
         }
     }
-    let records = Records::take(&mut tracer);
+    let mut records = Records::take(&mut tracer);
+    check_stack(&mut records, &mut tracer);
+    workload.run();
     records.check_no_loss();
     let fields: Vec<_> = lines[0].split_whitespace().collect();
     let number = |i: usize| -> u64 { fields[i].parse().expect("number") };
@@ -142,6 +185,50 @@ fn calls_on_a_file_are_told_byte_for_byte() {
     println!("not files: {}", records.filtered(TS_FILTER_NOT_A_FILE));
 }
 
+/// A read tells of the function that asked for it, by name, once that was looked up.
+fn check_stack(records: &mut Records, tracer: &mut Tracer) {
+    let read = |f: &&ts_file| (u32::from(f.op), f.offset, f.result) == (READ, 1001, 37);
+    let stack = records.files.iter().find(read).expect("pread").stack;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let frames = loop {
+        if let Some((_, frames)) = records.stacks.iter().find(|(number, _)| *number == stack) {
+            break frames;
+        }
+        assert!(Instant::now() < deadline, "no STACK {stack}");
+        std::thread::sleep(Duration::from_millis(5));
+        records.take_more(tracer);
+    };
+    println!("{frames}");
+    assert!(frames.contains("kernel::files::reads+0x"), "{frames}");
+    assert!(frames.contains("kernel::files::calls+0x"), "{frames}");
+    let mut numbers: Vec<_> = records.stacks.iter().map(|(number, _)| *number).collect();
+    numbers.sort_unstable();
+    assert!(
+        numbers.windows(2).all(|two| two[0] != two[1]),
+        "each is told once"
+    );
+}
+
+#[test]
+fn a_path_goes_through_every_mount() {
+    if !can_trace() {
+        return;
+    }
+    let workload = Workload::start("bound");
+    let mut tracer = trace(&[workload.pid()]);
+    let lines = workload.run_and_read();
+    let records = Records::take(&mut tracer);
+    records.check_no_loss();
+    let (path, ino) = lines[0].split_once(' ').expect("path and number");
+    let ino: u64 = ino.parse().expect("number");
+    let (_, told) = records
+        .names
+        .iter()
+        .find(|(name, _)| name.ino == ino)
+        .expect("name");
+    assert_eq!(told, path);
+}
+
 fn check_calls(calls: &[&ts_file], dev: u64) {
     let shape = |f: &&&ts_file| (u32::from(f.op), f.offset, f.result);
     let opened = |shape: &(u32, i64, i64)| shape.0 == OPEN;
@@ -155,7 +242,7 @@ fn check_calls(calls: &[&ts_file], dev: u64) {
     for call in calls {
         let (major, minor) = (u64::from(call.dev >> 20), u64::from(call.dev & 0xfffff));
         assert_eq!(libc::makedev(major as u32, minor as u32), dev);
-        assert!(call.start_ts <= call.head.ts && call.stack == 0);
+        assert!(call.start_ts <= call.head.ts);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Needs root and a kernel that has the hooks; each test says so and passes where it has not.
 
+mod blocks;
 mod buffers;
 mod files;
 mod postgres;
@@ -9,6 +10,7 @@ mod programs;
 mod records;
 mod sched;
 mod sockets;
+mod uring;
 mod workload;
 
 use tierscope_tracer::{HookReport, Service, Tracer, TracerOptions};

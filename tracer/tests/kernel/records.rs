@@ -44,6 +44,9 @@ pub struct Records {
     pub buffers: Vec<ts_buffers>,
     pub files: Vec<ts_file>,
     pub names: Vec<(ts_file_name, String)>,
+    /// Numbers of stacks, and their frames.
+    pub stacks: Vec<(u32, String)>,
+    pub blocks: Vec<ts_block>,
     pub transmits: Vec<ts_transmit>,
     pub accepted: Vec<ts_accepted>,
 }
@@ -58,12 +61,17 @@ impl Records {
     /// Everything `tracer` has, counters included.
     pub fn take(tracer: &mut Tracer) -> Self {
         let mut records = Self::default();
-        tracer.drain(&mut |record| records.add(record));
-        for record in tracer.poll_counters().expect("counters") {
-            records.add(&record);
-        }
-        records.arrivals.sort_by_key(|arrival| arrival.arrive_ts);
+        records.take_more(tracer);
         records
+    }
+
+    /// What `tracer` has had since.
+    pub fn take_more(&mut self, tracer: &mut Tracer) {
+        tracer.drain(&mut |record| self.add(record));
+        for record in tracer.poll_counters().expect("counters") {
+            self.add(&record);
+        }
+        self.arrivals.sort_by_key(|arrival| arrival.arrive_ts);
     }
 
     fn add(&mut self, record: &[u8]) {
@@ -89,6 +97,8 @@ impl Records {
             TS_KIND_BUFFERS => self.buffers.push(fixed(record)),
             TS_KIND_FILE => self.files.push(fixed(record)),
             TS_KIND_FILE_NAME => self.names.push(name(record)),
+            TS_KIND_STACK => self.stacks.push(stack(record)),
+            TS_KIND_BLOCK => self.blocks.push(fixed(record)),
             TS_KIND_LOSS => self.losses.push(fixed(record)),
             TS_KIND_FILTERED => self.filtered.push(fixed(record)),
             TS_KIND_SWITCH => self.switches.push(fixed(record)),
@@ -251,17 +261,20 @@ impl Records {
         contiguous(socket.recv_seq, recvs.iter().map(|r| (r.seq, r.taken)))
     }
 
-    /// Checks that the segments that arrived at `to` hold every one of `bytes` bytes.
+    /// Checks that the segments that arrived at `to`, whatever their order, hold every one of `bytes` bytes.
     pub fn check_arrivals(&self, to: &ts_socket, bytes: u32) {
-        let mut next = to.recv_seq;
-        for arrival in self.arrivals.iter().filter(|a| a.cookie == to.cookie) {
-            let (seq, end) = (arrival.seq, arrival.end_seq);
-            assert!(!before(next, seq), "a hole before {seq}, expected {next}");
-            if before(next, end) {
-                next = end;
-            }
+        let from_start = |seq: u32| seq.wrapping_sub(to.recv_seq);
+        let of_socket = self.arrivals.iter().filter(|a| a.cookie == to.cookie);
+        let mut ranges: Vec<_> = of_socket
+            .map(|a| (from_start(a.seq), from_start(a.end_seq)))
+            .collect();
+        ranges.sort_unstable();
+        let mut next = 0;
+        for (from, end) in ranges {
+            assert!(from <= next, "a hole before byte {from}, after {next}");
+            next = next.max(end);
         }
-        assert_eq!(next.wrapping_sub(to.recv_seq), bytes, "every byte arrived");
+        assert_eq!(next, bytes, "every byte arrived");
     }
 
     /// Checks a whole connection and that both sockets closed with the same totals. Returns the bytes each way.
@@ -340,6 +353,13 @@ fn name(record: &[u8]) -> (ts_file_name, String) {
     let parts: Vec<_> = text.split(|byte| *byte == 0).rev().collect();
     let path = String::from_utf8_lossy(&parts.join(&b'/')).into_owned();
     (fixed, format!("/{path}"))
+}
+
+fn stack(record: &[u8]) -> (u32, String) {
+    let (fixed, rest) = ts_stack::read_from_prefix(record).expect("STACK");
+    let (text, padding) = rest.split_at(fixed.text_len.into());
+    check_padding(padding);
+    (fixed.stack, String::from_utf8_lossy(text).into_owned())
 }
 
 fn usdt(record: &[u8]) -> Usdt {

@@ -299,13 +299,27 @@ fn children_forked_earlier() {
 
 #[test]
 fn what_is_lost_on_the_way_is_sent_again() {
-    let Some((records, port)) = traced_pair("lossy") else {
+    if !can_trace() {
         return;
+    }
+    let workload = Workload::start("lossy");
+    let mut tracer = trace(&[workload.pid()]);
+    let lines = workload.run_and_read();
+    let records = Records::take(&mut tracer);
+    records.check_no_loss();
+    let said = |key: &str| -> u32 {
+        let line = lines.iter().find_map(|line| line.strip_prefix(key));
+        line.expect(key).parse().expect("number")
     };
-    let server = records.pair(port).server;
+    let pair = records.pair(said("client ") as u16);
+    let (_, back) = records.check_pair(&pair);
+    records.check_arrivals(pair.client, back);
+    check_segments(&records, pair.server, said("segment "));
     let own = std::fs::read_link("/proc/self/ns/net").expect("namespace");
-    assert_ne!(own.display().to_string(), format!("net:[{}]", server.netns));
-    assert!(records.retransmitted(server.cookie) > 0);
+    assert_ne!(
+        own.display().to_string(),
+        format!("net:[{}]", pair.server.netns)
+    );
     let out_of_order = records
         .arrivals
         .iter()
@@ -314,6 +328,68 @@ fn what_is_lost_on_the_way_is_sent_again() {
     assert!(
         records.arrivals.iter().any(|a| a.late != 0),
         "the reader held the socket at times"
+    );
+}
+
+/// As many segments were sent again as the kernel counted; a record may be of several.
+fn check_segments(records: &Records, socket: &ts_socket, segment: u32) {
+    let of_socket = records
+        .retransmits
+        .iter()
+        .filter(|r| r.cookie == socket.cookie);
+    let segments = of_socket.map(|r| r.end_seq.wrapping_sub(r.seq).div_ceil(segment));
+    let mut closes = records.closes.iter();
+    let close = closes
+        .find(|close| close.cookie == socket.cookie)
+        .expect("CLOSE");
+    assert_eq!(records.filtered(TS_FILTER_RETRANSMIT_FAILED), 0);
+    assert_eq!(segments.sum::<u32>(), close.total_retrans);
+    assert!(close.total_retrans > 0);
+}
+
+#[test]
+fn sequence_numbers_that_wrap() {
+    let Some((records, port)) = traced_pair("wrapped") else {
+        return;
+    };
+    let pair = records.pair(port);
+    let end = records.end_of_sends(pair.client);
+    assert!(
+        end < pair.client.send_seq,
+        "{end} after {}",
+        pair.client.send_seq
+    );
+    let (there, _) = records.check_pair(&pair);
+    assert_eq!(there as usize, workload::WRAPPING_BYTES);
+    records.check_arrivals(pair.server, there);
+}
+
+#[test]
+fn a_send_without_a_copy_is_whole() {
+    let Some((records, port)) = traced_pair("zero_copy") else {
+        return;
+    };
+    let sends = records.sends_of(records.pair(port).server.cookie);
+    let [send] = sends[..] else {
+        panic!("{} sends", sends.len());
+    };
+    assert_eq!(send.fixed.sent as usize, workload::ZERO_COPY_BYTES);
+    assert_eq!(send.head, [b'z'; TS_HEAD_MAX as usize]);
+}
+
+#[test]
+fn what_is_spliced_into_a_socket_is_whole() {
+    let Some((records, port)) = traced_pair("spliced_in") else {
+        return;
+    };
+    let lengths = records.lengths(records.pair(port).server.cookie);
+    let [head, spliced @ .., end] = &lengths[..] else {
+        panic!("{lengths:?}");
+    };
+    assert_eq!((*head as usize, *end), (workload::ANSWER.len(), 7));
+    assert_eq!(
+        spliced.iter().sum::<u32>() as usize,
+        workload::SPLICED_BYTES
     );
 }
 

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::{files, sched};
+use nix::sys::socket::{
+    self as net, AddressFamily, SockFlag, SockType, SockaddrIn, getsockopt, socket, sockopt,
+};
+
+use crate::{blocks, files, sched, uring};
 
 const NAME: &str = "TIERSCOPE_WORKLOAD";
 
@@ -59,6 +63,15 @@ impl Workload {
         let lines = said.collect();
         assert!(self.child.wait().expect("wait").success());
         lines
+    }
+
+    /// Lets it go on to its next gate; returns the lines that it said.
+    pub fn go_on(&mut self) -> Vec<String> {
+        self.input.write_all(b"go\n").expect("go");
+        let said = std::iter::from_fn(|| {
+            Some(self.line()).filter(|line| line != "ready" && !line.is_empty())
+        });
+        said.collect()
     }
 
     /// Notes ports down until another line comes, which it returns.
@@ -113,6 +126,12 @@ fn child() {
         "in_flight" => in_flight(),
         "many" => many(),
         "files" => files::calls(),
+        "bound" => files::bound(),
+        "blocks" => blocks::asked(),
+        "wrapped" => wrapped(),
+        "zero_copy" => zero_copy(),
+        "spliced_in" => spliced_in(),
+        "uring" => uring::exchange(),
         "hogs" => sched::hogs(),
         "sleeps" => sched::sleeps(),
         "" => {}
@@ -131,12 +150,12 @@ pub(crate) fn gate() {
     io::stdin().read_line(&mut line).expect("go");
 }
 
-fn listen() -> TcpListener {
+pub(crate) fn listen() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind")
 }
 
 /// A connection: the client's end, then the server's.
-fn connect(listener: &TcpListener) -> (TcpStream, TcpStream) {
+pub(crate) fn connect(listener: &TcpListener) -> (TcpStream, TcpStream) {
     let client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
     say(format_args!(
         "client {}",
@@ -159,7 +178,7 @@ fn exchange(client: &mut TcpStream, server: &mut TcpStream, request: &[u8], answ
 }
 
 /// The server's end closes first, then the client reads the end of the stream, twice.
-fn finish(mut client: TcpStream, server: TcpStream) {
+pub(crate) fn finish(mut client: TcpStream, server: TcpStream) {
     drop(server);
     for _ in 0..2 {
         assert_eq!(client.read(&mut [0; 16]).expect("end"), 0);
@@ -258,6 +277,12 @@ fn large_body() -> Vec<u8> {
 /// Larger than the socket buffers, so that the one write waits for a reader who takes his time.
 fn large() {
     gate();
+    let (client, server) = large_answer();
+    finish(client, server);
+}
+
+/// One write of [`LARGE_BYTES`] by the server, read by the client.
+fn large_answer() -> (TcpStream, TcpStream) {
     let listener = listen();
     let (mut client, mut server) = connect(&listener);
     let writer = thread::spawn(move || {
@@ -272,7 +297,7 @@ fn large() {
             thread::sleep(Duration::from_millis(2));
         }
     }
-    finish(client, writer.join().expect("writer"));
+    (client, writer.join().expect("writer"))
 }
 
 pub const HALF_CLOSED: (&str, &str) = ("last words", "an answer after the FIN");
@@ -352,10 +377,14 @@ fn lossy() {
         "tc filter add dev lo ingress bpf da obj {} sec tc",
         object.display()
     ));
-    large();
+    gate();
+    let (client, server) = large_answer();
+    let segment = getsockopt(&server, sockopt::TcpMaxSeg).expect("TCP_MAXSEG");
+    say(format_args!("segment {segment}"));
+    finish(client, server);
 }
 
-fn run(command: &str) {
+pub(crate) fn run(command: &str) {
     let mut words = command.split(' ');
     let program = words.next().expect("program");
     let status = Command::new(program)
@@ -490,5 +519,114 @@ fn many() {
             ANSWER.as_bytes(),
         );
     }
+    finish(client, server);
+}
+
+/// As many bytes before the sequence numbers begin again.
+const BEFORE_WRAP: u32 = 3000;
+pub const WRAPPING_BYTES: usize = 100_000;
+
+/// A client whose numbers wrap in the middle of its first send: as for a connection that is restored,
+/// the kernel lets itself be told where they begin.
+fn wrapped() {
+    let listener = listen();
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::empty(),
+        None,
+    )
+    .expect("socket");
+    const SEND_QUEUE: libc::c_int = 2;
+    const OFF_WITHOUT_PROBE: libc::c_int = -1;
+    let first = 0u32.wrapping_sub(BEFORE_WRAP) as libc::c_int;
+    for (option, value) in [
+        (libc::TCP_REPAIR, 1),
+        (libc::TCP_REPAIR_QUEUE, SEND_QUEUE),
+        (libc::TCP_QUEUE_SEQ, first),
+        (libc::TCP_REPAIR, OFF_WITHOUT_PROBE),
+    ] {
+        set_option(&socket, libc::IPPROTO_TCP, option, value);
+    }
+    gate();
+    let SocketAddr::V4(address) = listener.local_addr().expect("address") else {
+        panic!("not IPv4");
+    };
+    net::connect(socket.as_raw_fd(), &SockaddrIn::from(address)).expect("connect");
+    let mut client = TcpStream::from(socket);
+    say(format_args!(
+        "client {}",
+        client.local_addr().expect("address").port()
+    ));
+    let mut server = listener.accept().expect("accept").0;
+    exchange(
+        &mut client,
+        &mut server,
+        &[b'w'; WRAPPING_BYTES],
+        ANSWER.as_bytes(),
+    );
+    finish(client, server);
+}
+
+fn set_option(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) {
+    // SAFETY: the value is an int that lives as long as the call, and its length is given.
+    let set = unsafe {
+        let value: *const libc::c_int = &value;
+        let length = size_of::<libc::c_int>() as libc::socklen_t;
+        libc::setsockopt(socket.as_raw_fd(), level, option, value.cast(), length)
+    };
+    assert_eq!(set, 0, "option {option}: {}", io::Error::last_os_error());
+}
+
+pub const ZERO_COPY_BYTES: usize = 100_000;
+
+/// The kernel sends out of the caller's own pages.
+fn zero_copy() {
+    gate();
+    let listener = listen();
+    let (mut client, server) = connect(&listener);
+    set_option(&server, libc::SOL_SOCKET, libc::SO_ZEROCOPY, 1);
+    let body = [b'z'; ZERO_COPY_BYTES];
+    // SAFETY: the descriptor is open; the pages stay as they are until the peer has read them.
+    let sent = unsafe {
+        libc::send(
+            server.as_raw_fd(),
+            body.as_ptr().cast(),
+            body.len(),
+            libc::MSG_ZEROCOPY,
+        )
+    };
+    assert_eq!(sent, ZERO_COPY_BYTES as isize);
+    client
+        .read_exact(&mut vec![0; ZERO_COPY_BYTES])
+        .expect("read");
+    finish(client, server);
+}
+
+/// Bytes that reach the socket out of a pipe.
+fn spliced_in() {
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    server.write_all(ANSWER.as_bytes()).expect("head");
+    let (from, mut into) = io::pipe().expect("pipe");
+    into.write_all(&[b's'; SPLICED_BYTES]).expect("fill");
+    let null = std::ptr::null_mut();
+    // SAFETY: both descriptors are open; neither has an offset.
+    let moved = unsafe {
+        libc::splice(
+            from.as_raw_fd(),
+            null,
+            server.as_raw_fd(),
+            null,
+            SPLICED_BYTES,
+            0,
+        )
+    };
+    assert_eq!(moved, SPLICED_BYTES as isize);
+    server.write_all(b"the end").expect("end");
+    client
+        .read_exact(&mut vec![0; ANSWER.len() + SPLICED_BYTES + 7])
+        .expect("all");
     finish(client, server);
 }

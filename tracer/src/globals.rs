@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use object::elf;
-use object::read::elf::{ElfFile64, ProgramHeader};
-use object::{Endianness, Object, ObjectSymbol, ReadCache, ReadRef};
+use object::read::elf::{ElfFile64, ProgramHeader, Sym, VersionTable};
+use object::{Endianness, ReadCache, ReadRef};
 
 /// Addresses in a process's memory of variables that PostgreSQL exports.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,14 +24,9 @@ pub(crate) fn find(pid: u32) -> Option<Globals> {
     let exe = format!("/proc/{pid}/exe");
     let file = ReadCache::new(File::open(&exe).ok()?);
     let elf = ElfFile64::<Endianness, _>::parse(&file).ok()?;
-    let address = |name| {
-        let mut symbols = elf.dynamic_symbols();
-        let symbol = symbols.find(|symbol| symbol.is_definition() && symbol.name() == Ok(name))?;
-        Some(symbol.address())
-    };
-    let wait_event = address("my_wait_event_info")?;
-    let buffer_usage = address("pgBufferUsage")?;
-    let query_string = address("debug_query_string")?;
+    let wait_event = exported(&elf, &file, "my_wait_event_info")?;
+    let buffer_usage = exported(&elf, &file, "pgBufferUsage")?;
+    let query_string = exported(&elf, &file, "debug_query_string")?;
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
     let inode = fs::metadata(Path::new(&exe)).ok()?.ino();
     let bias = load_bias(&elf, &maps, inode)?;
@@ -40,6 +35,20 @@ pub(crate) fn find(pid: u32) -> Option<Globals> {
         pg_buffer_usage: buffer_usage.checked_add(bias)?,
         debug_query_string: query_string.checked_add(bias)?,
     })
+}
+
+/// The address that an ELF file gives an exported symbol, by its hash table: PostgreSQL exports ten thousand.
+fn exported<'data, R: ReadRef<'data>>(
+    elf: &ElfFile64<'data, Endianness, R>,
+    data: R,
+    name: &str,
+) -> Option<u64> {
+    let (endian, sections) = (elf.endian(), elf.elf_section_table());
+    let (table, index) = sections.gnu_hash(endian, data).ok()??;
+    let symbols = sections.symbol_table_by_index(endian, data, index).ok()?;
+    let (name, any) = (name.as_bytes(), VersionTable::default());
+    let (_, symbol) = table.find(endian, name, elf::gnu_hash(name), None, &symbols, &any)?;
+    Some(symbol.st_value(endian))
 }
 
 /// How far the file with this inode was moved from the addresses in it, from `/proc/PID/maps`.

@@ -230,9 +230,12 @@ impl Recording {
             .stderr(Stdio::piped())
             .spawn();
         let child = Some(child.expect("started"));
+        let recording = Self { file, child };
         // The file is made after the last hook is in place.
-        wait_for("the recording", || Path::new(&file).exists());
-        Self { file, child }
+        wait_within(ATTACHING, "the recording", || {
+            Path::new(&recording.file).exists()
+        });
+        recording
     }
 
     fn pid(&self) -> u32 {
@@ -274,15 +277,20 @@ impl Drop for Recording {
     }
 }
 
+/// Attaching takes a second of CPU time, which a busy machine is slow to give.
+const ATTACHING: Duration = Duration::from_secs(60);
+
 /// Waits until something is so, 10 s at most.
 #[track_caller]
-pub fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
+pub fn wait_for(what: &str, so: impl FnMut() -> bool) {
+    wait_within(Duration::from_secs(10), what, so);
+}
+
+#[track_caller]
+fn wait_within(limit: Duration, what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "no sign of {what}"
-        );
+        assert!(begun.elapsed() < limit, "no sign of {what}");
         sleep(Duration::from_millis(20));
     }
 }

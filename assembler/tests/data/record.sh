@@ -8,10 +8,12 @@ lab=/var/tmp/tierscope-golden
 trap '"$bin/tierscope" lab down --dir "$lab"' EXIT
 field() { python3 -c "import json; print(next(p['$2'] for p in json.load(open('$lab/lab.json'))['processes'] if p['role'] == '$1'))"; }
 listen=$(field nginx listen)
-(sleep 4; echo go) | python3 "$here/client.py" "${listen##*:}" "$scenario" &
-client=$!
 rm -f "$here/$scenario.tsrec"
-"$bin/tierscope" record --duration 7 --out "$here/$scenario.tsrec" \
+# The file is made after the last hook is in place.
+(until [ -e "$here/$scenario.tsrec" ]; do sleep 0.1; done; echo go) |
+    python3 "$here/client.py" "${listen##*:}" "$scenario" &
+client=$!
+"$bin/tierscope" record --duration 4 --out "$here/$scenario.tsrec" \
     --process nginx="$(field nginx pid)" --process app="$(field app pid)" \
     --process postgres="$(field postgres pid)" --process loadgen="$client"
 wait "$client"

@@ -92,7 +92,7 @@ impl Timeline {
         let first = self.returns.partition_point(|(back, _)| *back <= from);
         let mut on = first.checked_sub(1).map(|at| self.returns[at].0);
         for (back, switch) in self.returns.range(first..) {
-            let off = switch.off_at.unwrap_or(*back);
+            let off = switch.off_at.or(switch.woken_at).unwrap_or(*back);
             cut.push(
                 off,
                 running(on.filter(|_| switch.off_at.is_some()), off, lost),
@@ -222,6 +222,24 @@ mod tests {
         assert_eq!(slice.reason.as_deref(), Some("preempted"));
         assert_eq!(slice.instead.as_deref(), Some("hog 9"));
         assert_eq!(pieces[2].slice(7).reason, None, "woken, it waits for a CPU");
+    }
+
+    #[test]
+    fn one_that_slept_before_tracing_began_is_known_from_its_wake_on() {
+        let mut timeline = Timeline::default();
+        let asleep = Switch {
+            off_at: None,
+            ..switch(0, Some(20), Off::Other)
+        };
+        timeline.back(Timestamp(30), asleep);
+        timeline.seen(Timestamp(40));
+        let wanted = [
+            (10, 20, Doing::Unknown),
+            (20, 30, Doing::Runnable),
+            (30, 40, Doing::Running),
+        ];
+        let pieces = timeline.cut(Timestamp(10), Timestamp(40), &[]);
+        assert_eq!(told(&pieces), wanted);
     }
 
     #[test]

@@ -171,13 +171,14 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(sched_wakeup, struct task_struct *task)
 {
-	struct thread *thread;
+	struct thread *thread = is_kernels(task) ? NULL : thread_of(task);
+	bool asleep;
 
-	if (is_kernels(task))
+	if (!thread)
 		return 0;
-	thread = bpf_task_storage_get(&threads, task, NULL, 0);
-	/* One that is runnable, or on a CPU, has nothing to be woken from. */
-	if (thread && thread->off_ts && thread->off != TS_OFF_PREEMPTED && !thread->wake_ts)
+	/* One that is runnable, or on a CPU, has nothing to be woken from. Of one not seen yet only the latter is known. */
+	asleep = thread->off_ts ? thread->off != TS_OFF_PREEMPTED : !task->on_cpu;
+	if (asleep && !thread->wake_ts)
 		thread->wake_ts = bpf_ktime_get_ns();
 	return 0;
 }

@@ -277,6 +277,7 @@ struct signal_struct {
 struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
+	int on_cpu;
 	int pid;
 	int tgid;
 	char comm[16];

@@ -81,6 +81,7 @@ fn query(backend: impl FnOnce(&mut World)) -> Trace {
     world.say(&mut conn, 0, &run("s1"));
     backend(&mut world);
     world.say(&mut conn, 1, &rows(1, 10));
+    off(&mut world, me, (500, 600), Off::Sleeping, 0x0600_0000);
     world.app(APP, Probe::DbQueryEnd, RequestId(1), [0, 1], "");
     world.app(APP, Probe::RequestEnd, RequestId(1), [200, 0], "");
     world.assemble().0.remove(0)

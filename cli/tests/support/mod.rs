@@ -277,8 +277,8 @@ impl Drop for Recording {
     }
 }
 
-/// Attaching takes a second of CPU time, which a busy machine is slow to give.
-const ATTACHING: Duration = Duration::from_secs(60);
+/// How long attaching may take: it needs a second of CPU time, and a busy machine is slow to give it.
+pub const ATTACHING: Duration = Duration::from_secs(60);
 
 /// Waits until something is so, 10 s at most.
 #[track_caller]
@@ -286,8 +286,9 @@ pub fn wait_for(what: &str, so: impl FnMut() -> bool) {
     wait_within(Duration::from_secs(10), what, so);
 }
 
+/// The same, within `limit`.
 #[track_caller]
-fn wait_within(limit: Duration, what: &str, mut so: impl FnMut() -> bool) {
+pub fn wait_within(limit: Duration, what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
         assert!(begun.elapsed() < limit, "no sign of {what}");

@@ -14,7 +14,9 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::support::{Ended, Lab, Scratch, TIERSCOPE, json, may_trace, wait_for};
+use crate::support::{
+    ATTACHING, Ended, Lab, Scratch, TIERSCOPE, json, may_trace, wait_for, wait_within,
+};
 
 const LONG: &str = "name = 'long'\ntitle = 'long'\n[load]\nrate = 100\nduration_s = 60\nconnections = 4\nseed = 1\n";
 
@@ -69,7 +71,7 @@ fn under_way(run: &mut Child, runs: &str) {
         let recording = folder.join("recording.tsrec").metadata().ok()?;
         Some(recording.len() > 50_000)
     };
-    wait_for("a recording that grows", || {
+    wait_within(ATTACHING, "a recording that grows", || {
         assert!(run.try_wait().expect("a look").is_none(), "the run ended");
         recorded() == Some(true)
     });

@@ -70,7 +70,7 @@ fn a_bad_experiment_is_shown_its_line_and_field() {
         path.as_str(),
         "line 4, column 8",
         "rate = 'fast'",
-        "expected f64",
+        r#"expected requests per second, above 0, or "closed""#,
     ] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }

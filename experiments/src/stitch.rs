@@ -3,15 +3,19 @@
 //! In the lab's truth mode every parameterised statement carries its request id as a bound
 //! parameter. The assembler never looks at it; here it is read from the recording and held against
 //! the tree. BEGIN and prepares take their truth from the next such statement on their connection,
-//! COMMIT and ROLLBACK from the one before.
+//! COMMIT and ROLLBACK from the one before, if it is of the same transaction.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use serde::{Deserialize, Serialize};
 use tierscope_model::{
     Body, Event, Protocol, RequestId, SocketCookie, Span, Timestamp, Trace, attr,
 };
-use tierscope_wire::postgres::{bind_params, frontend};
+use tierscope_wire::postgres::{Frontend, Message, bind_params, frontend};
+
+const BEGIN: &str = "BEGIN";
+const ENDS: [&str; 2] = ["COMMIT", "ROLLBACK"];
 
 /// Verdicts on one kind of edge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +30,10 @@ pub struct Verdicts {
     pub unverified: u64,
 }
 
-/// Bound request ids by connection, in order of time.
+/// Bound request ids by connection, in order of time; none where a transaction begins or ends.
 #[derive(Debug, Default)]
 pub struct Truth {
-    bound: HashMap<SocketCookie, BTreeMap<Timestamp, RequestId>>,
+    bound: HashMap<SocketCookie, BTreeMap<Timestamp, Option<RequestId>>>,
 }
 
 impl Truth {
@@ -42,15 +46,12 @@ impl Truth {
             return;
         }
         for message in frontend(&send.head) {
-            let ids = bind_params(&message)
-                .into_iter()
-                .flatten()
-                .filter_map(as_id);
-            for id in ids {
-                self.bound
-                    .entry(send.cookie)
-                    .or_default()
-                    .insert(send.start, id);
+            let bound = || self.bound.entry(send.cookie).or_default();
+            let ids = bind_params(&message).into_iter().flatten();
+            if let Some(id) = ids.filter_map(as_id).next() {
+                bound().insert(send.start, Some(id));
+            } else if is_edge(&message) {
+                bound().entry(send.start).or_insert(None);
             }
         }
     }
@@ -82,15 +83,14 @@ impl Truth {
             .attributes
             .text(attr::DB_QUERY_TEXT)
             .unwrap_or_default();
-        let backward = ["COMMIT", "ROLLBACK"]
-            .iter()
-            .any(|end| text.starts_with(end));
-        let nearest = if backward {
-            bound.range(..=span.start).next_back()
+        let nearest = if ENDS.iter().any(|end| text.starts_with(end)) {
+            bound.range(..span.start).next_back()
+        } else if text.starts_with(BEGIN) {
+            bound.range((Excluded(span.start), Unbounded)).next()
         } else {
             bound.range(span.start..).next()
         };
-        nearest.map(|(_, id)| *id)
+        nearest.and_then(|(_, id)| *id)
     }
 }
 
@@ -98,6 +98,14 @@ impl Truth {
 fn is_exchange(span: &Span) -> bool {
     let names = |key| span.attributes.get(key).is_some();
     names(attr::DB_EXCHANGE) && names(attr::REQUEST_RANGE) && !names(attr::UPKEEP)
+}
+
+/// A transaction begins or ends here: what is bound behind it says nothing of what came before.
+fn is_edge(message: &Message<'_>) -> bool {
+    let Frontend::Query { sql, .. } = message.as_frontend() else {
+        return false;
+    };
+    sql.starts_with(BEGIN) || ENDS.iter().any(|end| sql.starts_with(end))
 }
 
 fn as_id(value: &[u8]) -> Option<RequestId> {
@@ -118,7 +126,15 @@ mod tests {
         body.extend(32u32.to_be_bytes());
         body.extend(id.as_bytes());
         body.extend(0u16.to_be_bytes());
-        let mut head = vec![b'B'];
+        sent(b'B', &body, at)
+    }
+
+    fn says(sql: &str, at: u64) -> Event {
+        sent(b'Q', format!("{sql}\0").as_bytes(), at)
+    }
+
+    fn sent(tag: u8, body: &[u8], at: u64) -> Event {
+        let mut head = vec![tag];
         head.extend((body.len() as u32 + 4).to_be_bytes());
         head.extend(body);
         let send = Send {
@@ -187,5 +203,35 @@ mod tests {
         assert_eq!(judge(right, "BEGIN", 50).correct, 1);
         assert_eq!(judge(right, "COMMIT", 150).correct, 1);
         assert_eq!(judge(right, "SELECT x", 150).unverified, 1);
+    }
+
+    #[test]
+    fn a_transaction_that_bound_nothing_is_not_judged_by_its_neighbours() {
+        let right: RequestId = ID.parse().expect("an id");
+        let other = RequestId(right.0 + 1);
+        let mut truth = Truth::default();
+        for event in [
+            says("BEGIN", 100),
+            bind(ID, 110),
+            says("COMMIT", 120),
+            says("BEGIN", 200),
+            says("ROLLBACK", 210),
+            bind(ID, 300),
+        ] {
+            truth.note(&event);
+        }
+        let judge = |sql, start| {
+            let mut verdicts = Verdicts::default();
+            truth.judge(&trace(other, sql, start), &mut verdicts);
+            (verdicts.mis_stitched, verdicts.unverified)
+        };
+        assert_eq!(
+            (judge("BEGIN", 100), judge("COMMIT", 120)),
+            ((1, 0), (1, 0))
+        );
+        assert_eq!(
+            (judge("BEGIN", 200), judge("ROLLBACK", 210)),
+            ((0, 1), (0, 1))
+        );
     }
 }

@@ -326,6 +326,10 @@ impl Connection {
         time: Timestamp,
         tally: &mut Tally,
     ) {
+        // A FIN alone belongs to no message.
+        if retransmit.seq == retransmit.end_seq {
+            return;
+        }
         let stream = &mut self.streams[end];
         let lo = stream.offset(retransmit.seq);
         let hi = lo + u64::from(retransmit.end_seq.wrapping_sub(retransmit.seq));

@@ -163,7 +163,7 @@ pub struct Arrive {
     pub late: bool,
 }
 
-/// Bytes `[seq, end_seq)` were sent again.
+/// Bytes `[seq, end_seq)` were sent again; a FIN alone has none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retransmit {
     /// Sending socket.

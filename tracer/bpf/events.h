@@ -246,6 +246,7 @@ struct ts_accepted {
 	ts_u32 tid;
 };
 
+/* Bytes [seq, end_seq) were sent again; a FIN alone has none. */
 struct ts_retransmit {
 	struct ts_head head;
 	ts_u64 cookie;

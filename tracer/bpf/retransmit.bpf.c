@@ -13,8 +13,8 @@ static __always_inline void sent_again(const struct sock *sk, const struct sk_bu
 		return;
 	}
 	range = segment_range(skb);
-	/* A SYN, while the connection is still being made, carries none either. */
-	if (!s->open || range.seq == range.end_seq) {
+	/* While the connection is still being made it is a SYN. A FIN alone counts as a segment that is sent again. */
+	if (!s->open || (range.seq == range.end_seq && !is_fin(skb))) {
 		count_filtered(TS_FILTER_PURE_ACK);
 		return;
 	}

@@ -14,14 +14,20 @@ static __always_inline bool before(u32 a, u32 b)
 	return (s32)(a - b) < 0;
 }
 
+static __always_inline bool is_fin(const struct sk_buff *skb)
+{
+	const struct tcp_skb_cb *cb = (const void *)skb->cb;
+
+	return BPF_CORE_READ(cb, tcp_flags) & TCP_FLAG_FIN;
+}
+
 /* From TCP's own control block; a FIN takes a number but is no byte. */
 static __always_inline struct range segment_range(const struct sk_buff *skb)
 {
 	const struct tcp_skb_cb *cb = (const void *)skb->cb;
-	u8 flags = BPF_CORE_READ(cb, tcp_flags);
 	struct range r = {
 		.seq = BPF_CORE_READ(cb, seq),
-		.end_seq = BPF_CORE_READ(cb, end_seq) - !!(flags & TCP_FLAG_FIN),
+		.end_seq = BPF_CORE_READ(cb, end_seq) - is_fin(skb),
 	};
 
 	return r;

@@ -43,7 +43,7 @@ pub struct World {
     /// Segments come out of order and twice.
     pub disorder: bool,
     /// Sends so far: all of one's bytes leave within the call, or half of them, or none, by turns.
-    sends: u64,
+    pub sends: u64,
     next: u64,
 }
 

@@ -80,9 +80,25 @@ pub(crate) struct Apps {
     serving: HashMap<SocketCookie, RequestKey>,
     /// By exchange number.
     bindings: HashMap<u64, Binding>,
+    /// Not every request is seen: that one of those seen fits alone says nothing.
+    sampled: bool,
 }
 
 impl Apps {
+    pub(crate) fn new(sampled: bool) -> Apps {
+        Apps {
+            sampled,
+            ..Apps::default()
+        }
+    }
+
+    /// A thread turned to something that is not seen: its poll is over.
+    pub(crate) fn turned(&mut self, tid: u32) {
+        if let Some(thread) = self.threads.get_mut(&tid) {
+            (thread.read, thread.pending) = (None, None);
+        }
+    }
+
     /// A thread read from a socket. Returns the request that it read for, if that is known.
     pub(crate) fn recv(
         &mut self,
@@ -260,7 +276,7 @@ impl Apps {
 
     /// The poll gives no answer: the bytes may still fit one open query, and only one.
     fn by_statement(&self, cookie: SocketCookie, facts: &PgFacts) -> Option<Binding> {
-        if facts.statements.is_empty() {
+        if self.sampled || facts.statements.is_empty() {
             return None;
         }
         let owner = self.transactions.get(&cookie);

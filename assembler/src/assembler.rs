@@ -1,8 +1,8 @@
 //! Runs the passes over a stream of events in bounded memory.
 
 use tierscope_model::{
-    Body, Event, Incomplete, Loss, Nanos, Probe, ProcessChange, RequestId, Send, SocketCookie,
-    Span, Timestamp, Trace, TraceId, Usdt, attr,
+    Body, Event, Incomplete, Loss, Nanos, Probe, ProcessChange, RequestId, Sample, Send,
+    SocketCookie, Span, Timestamp, Trace, TraceId, Usdt, attr,
 };
 
 use crate::app::{Apps, Proof, RequestKey};
@@ -35,6 +35,9 @@ pub struct Options {
     /// Events that the traced kernel had no hook for, as the recording's header names them: every trace
     /// says so on its root, and what rests on them is not told.
     pub unmeasured: Vec<String>,
+    /// The requests that the recording holds, as its header says; none: all. Of the others it may hold
+    /// remains: they make no trace.
+    pub sample: Option<Sample>,
 }
 
 impl Default for Options {
@@ -45,6 +48,7 @@ impl Default for Options {
             window: 200_000_000,
             max_requests: 100_000,
             unmeasured: Vec::new(),
+            sample: None,
         }
     }
 }
@@ -87,11 +91,17 @@ impl Assembler {
     pub fn new(services: Vec<String>, host: String, options: Options) -> Assembler {
         let patience = options.response_timeout + 2 * options.grace;
         let gaps = Gaps::of(&options.unmeasured);
+        let sampled = options.sample.is_some();
+        // The kernel holds what comes before a request's id is known until it is.
+        let window = match sampled {
+            true => options.window.max(options.response_timeout),
+            false => options.window,
+        };
         Assembler {
-            order: Order::new(options.window),
+            order: Order::new(window),
             processes: Processes::new(services, host, gaps),
-            connections: Connections::new(gaps),
-            apps: Apps::default(),
+            connections: Connections::new(gaps, sampled),
+            apps: Apps::new(sampled),
             backends: Backends::default(),
             threads: Threads::default(),
             requests: Requests::new(options.grace, patience, options.max_requests),
@@ -187,6 +197,12 @@ impl Assembler {
                     .transmit(&transmit, time, &mut self.finished);
             }
             Body::Accepted(accepted) => self.connections.accepted(&accepted, time),
+            Body::Skipped(skipped) => self.connections.skipped(&skipped),
+            Body::Turned(turned) => {
+                self.apps.turned(turned.tid);
+                self.note(turned.tid, time, None, None, time);
+                self.threads.turned(turned.tid, time);
+            }
             Body::Filtered(_) => {}
         }
         let finished = std::mem::take(&mut self.finished);
@@ -395,6 +411,13 @@ impl Assembler {
     }
 
     fn build(&mut self, mut parts: Parts) {
+        if !self.is_in_sample(&parts) {
+            self.counts.sampled_out += 1;
+            return;
+        }
+        if self.options.sample.is_some() && parts.lacks_query() {
+            parts.incomplete.push(Incomplete::Orphan);
+        }
         let lossy = parts
             .times()
             .is_some_and(|(start, end)| self.lost_between(start, end));
@@ -415,6 +438,12 @@ impl Assembler {
         self.counts.traces += 1;
         self.counts.conservation_violations += check(&trace).len() as u64;
         self.out.push(Assembled::Request(trace));
+    }
+
+    /// What has no id is not chosen by it.
+    fn is_in_sample(&self, parts: &Parts) -> bool {
+        let both = self.options.sample.zip(parts.id);
+        both.is_none_or(|(sample, id)| sample.keeps(id))
     }
 
     fn say_unmeasured(&self, trace: &mut Trace) {

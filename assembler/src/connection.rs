@@ -1,8 +1,8 @@
 //! Pass 2: sockets become connections, and each connection's bytes become exchanges.
 
 use tierscope_model::{
-    Arrive, Incomplete, Nanos, Protocol, Recv, RequestId, Retransmit, Send, Socket, SocketCookie,
-    SocketRole, Timestamp, Transmit,
+    Arrive, Incomplete, Nanos, Protocol, Recv, RequestId, Retransmit, Send, Skipped, Socket,
+    SocketCookie, SocketRole, Timestamp, Transmit,
 };
 use tierscope_wire::http::starts_like_head;
 
@@ -110,7 +110,7 @@ impl Connection {
         let seen = self.streams[end].written;
         // What was written before it was known what is spoken may hold messages, too.
         let mute = matches!(self.talk, Talk::Unknown);
-        let hole = lo > if mute { ORIGIN } else { seen };
+        let hole = lo > if mute { self.streams[end].begins } else { seen };
         let by = Caller {
             pid: send.pid,
             tid: send.tid,
@@ -281,7 +281,7 @@ impl Connection {
     }
 
     /// End `end` read; true where that is the end that serves.
-    pub(crate) fn recv(&mut self, end: usize, recv: &Recv, time: Timestamp) -> bool {
+    pub(crate) fn recv(&mut self, end: usize, recv: &Recv, time: Timestamp, tally: &Tally) -> bool {
         let by = Caller {
             pid: recv.pid,
             tid: recv.tid,
@@ -292,7 +292,7 @@ impl Connection {
             let lo = self.streams[1 - end].offset(recv.seq);
             let hi = lo + u64::from(recv.len);
             if self.is_vacant(1 - end) {
-                self.silent.hear(lo, hi, time);
+                self.silent.hear(lo, hi, time, tally.sampled);
             }
             self.streams[1 - end].took(Read { lo, hi, time, by });
         }
@@ -313,6 +313,14 @@ impl Connection {
         let lo = stream.offset(transmit.seq);
         let hi = lo + u64::from(transmit.end_seq.wrapping_sub(transmit.seq));
         stream.departed(lo, hi, time);
+    }
+
+    /// Bytes that end `end` wrote are whole messages of exchanges that are not seen.
+    pub(crate) fn skipped(&mut self, end: usize, skipped: &Skipped) {
+        let stream = &mut self.streams[end];
+        let lo = stream.offset(skipped.seq);
+        let hi = stream.offset(skipped.end_seq);
+        stream.skipped(lo, hi);
     }
 
     pub(crate) fn accepted(&mut self, time: Timestamp) {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use tierscope_model::{
-    Accepted, Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Socket, SocketCookie,
+    Accepted, Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Skipped, Socket, SocketCookie,
     Timestamp, Transmit,
 };
 
@@ -48,9 +48,10 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(gaps: Gaps) -> Connections {
+    pub(crate) fn new(gaps: Gaps, sampled: bool) -> Connections {
         let mut connections = Connections::default();
         connections.tally.departures_unmeasured = gaps.departures;
+        connections.tally.sampled = sampled;
         connections
     }
 
@@ -104,7 +105,7 @@ impl Connections {
         let Some((connection, end, tally)) = self.find(recv.cookie) else {
             return;
         };
-        let serves = connection.recv(end, recv, time);
+        let serves = connection.recv(end, recv, time, tally);
         connection.finished(time, tally, out);
         if serves {
             self.servers.insert(recv.pid);
@@ -131,6 +132,12 @@ impl Connections {
         if let Some((connection, end, tally)) = self.find(transmit.cookie) {
             connection.transmit(end, transmit, time);
             connection.finished(time, tally, out);
+        }
+    }
+
+    pub(crate) fn skipped(&mut self, skipped: &Skipped) {
+        if let Some((connection, end, _)) = self.find(skipped.cookie) {
+            connection.skipped(end, skipped);
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Counts {
     pub negative_durations: u64,
     /// Sums that did not match, and children outside their parent without a flag.
     pub conservation_violations: u64,
+    /// Requests of which remains were recorded, though the sample leaves them out.
+    pub sampled_out: u64,
     /// Calls on files that could not be told to be any request's.
     pub files_apart: u64,
     /// Requests to disks that could not be told to be any request's.

@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 
 use tierscope_model::{Body, Event, Nanos, Timestamp};
 
+/// Most events held; beyond it the window is shorter.
+const LIMIT: usize = 1 << 20;
+
 /// Holds events for `window` and releases them in order; equal times keep their order of arrival.
 pub(crate) struct Order {
     window: Nanos,
@@ -53,7 +56,7 @@ impl Order {
     /// The next event that nothing within the window can precede.
     pub(crate) fn pop_ready(&mut self) -> Option<Event> {
         let (newest, front) = (self.held.back()?.0, self.held.front()?.0);
-        if newest.since(front) < self.window {
+        if newest.since(front) < self.window && self.held.len() <= LIMIT {
             None
         } else {
             self.pop()

@@ -64,6 +64,7 @@ mod tests {
             off,
             syscall,
             wait_event,
+            gap: false,
             before: Before::default(),
         }
     }

@@ -21,8 +21,9 @@ pub(crate) struct Silent {
 
 impl Silent {
     /// The other end read its bytes `[lo, hi)`.
-    pub(crate) fn hear(&mut self, lo: u64, hi: u64, time: Timestamp) {
-        let first = self.heard == (0, 0);
+    pub(crate) fn hear(&mut self, lo: u64, hi: u64, time: Timestamp, sampled: bool) {
+        // Between two messages sampling leaves out others, whole ones.
+        let first = self.heard == (0, 0) || (sampled && self.since.is_none());
         self.torn |= !first && lo != self.heard.1;
         if self.since.is_none() {
             self.heard.0 = lo;
@@ -65,12 +66,12 @@ mod tests {
     fn what_was_read_between_two_messages_is_one() {
         let mut silent = Silent::default();
         assert!(silent.take().is_none());
-        silent.hear(100, 150, Timestamp(5));
-        silent.hear(150, 200, Timestamp(7));
+        silent.hear(100, 150, Timestamp(5), false);
+        silent.hear(150, 200, Timestamp(7), false);
         let (range, since) = silent.take().expect("a message");
         assert_eq!((range.lo, range.hi, since), (100, Some(200), Timestamp(5)));
         assert!(silent.take().is_none());
-        silent.hear(200, 230, Timestamp(9));
+        silent.hear(200, 230, Timestamp(9), false);
         assert!(!silent.is_quiet(Timestamp(10), 5));
         assert!(silent.is_quiet(Timestamp(14), 5));
         assert_eq!(silent.take().map(|(range, _)| range.lo), Some(200));
@@ -79,12 +80,24 @@ mod tests {
     #[test]
     fn a_read_that_went_unseen_makes_no_message() {
         let mut silent = Silent::default();
-        silent.hear(100, 150, Timestamp(5));
-        silent.hear(180, 200, Timestamp(7));
+        silent.hear(100, 150, Timestamp(5), false);
+        silent.hear(180, 200, Timestamp(7), false);
         assert!(silent.take().is_none());
-        silent.hear(200, 210, Timestamp(9));
+        silent.hear(200, 210, Timestamp(9), false);
         assert!(silent.take().is_some());
-        silent.hear(230, 240, Timestamp(11));
+        silent.hear(230, 240, Timestamp(11), false);
         assert!(silent.take().is_none());
+    }
+
+    #[test]
+    fn what_sampling_leaves_out_lies_between_messages() {
+        let mut silent = Silent::default();
+        silent.hear(100, 150, Timestamp(5), true);
+        assert!(silent.take().is_some());
+        silent.hear(180, 200, Timestamp(7), true);
+        assert_eq!(silent.take().map(|(range, _)| range.lo), Some(180));
+        silent.hear(300, 310, Timestamp(9), true);
+        silent.hear(320, 330, Timestamp(11), true);
+        assert!(silent.take().is_none(), "a hole within a message");
     }
 }

@@ -75,6 +75,8 @@ pub(crate) struct Stream {
     pruned: u64,
     /// All before it left for the device.
     pub(crate) left: u64,
+    /// Where what was written begins; what sampling leaves out before does not count.
+    pub(crate) begins: u64,
     /// One past the last byte written; before the first write, where the stream was taken up.
     pub(crate) written: u64,
     /// One past the last byte read; before the first read, where the stream was taken up.
@@ -88,6 +90,7 @@ impl Stream {
         let Some((reference, offset)) = self.reference else {
             self.reference = Some((seq, ORIGIN));
             (self.written, self.read, self.left) = (ORIGIN, ORIGIN, ORIGIN);
+            self.begins = ORIGIN;
             return ORIGIN;
         };
         let delta = i64::from(seq.wrapping_sub(reference) as i32);
@@ -108,6 +111,20 @@ impl Stream {
     pub(crate) fn wrote(&mut self, write: Write) {
         self.written = self.written.max(write.hi);
         insert_by(&mut self.writes, write, |w| w.lo);
+    }
+
+    /// Bytes `[lo, hi)` were left out by sampling, sent and read. After bytes that went unseen for another
+    /// reason nothing is known.
+    pub(crate) fn skipped(&mut self, lo: u64, hi: u64) {
+        if lo > self.written {
+            return;
+        }
+        if self.written == self.begins {
+            self.begins = self.begins.max(hi);
+        }
+        self.written = self.written.max(hi);
+        self.left = self.left.max(hi);
+        self.read = self.read.max(hi);
     }
 
     pub(crate) fn took(&mut self, read: Read) {

@@ -10,6 +10,8 @@ pub(crate) struct Tally {
     number: u64,
     /// This kernel does not tell when bytes leave for the device.
     pub(crate) departures_unmeasured: bool,
+    /// Requests are left out whole: what an end that is not traced wrote between two messages went to them.
+    pub(crate) sampled: bool,
     /// HTTP message heads read.
     pub(crate) http_parsed: u64,
     /// Sends that should have begun an HTTP message and could not be read.

@@ -75,6 +75,11 @@ impl Threads {
         self.thread(tid).timeline.seen(time);
     }
 
+    /// A thread turned to what sampling leaves out.
+    pub(crate) fn turned(&mut self, tid: u32, time: Timestamp) {
+        self.thread(tid).timeline.turned(time);
+    }
+
     /// The read that a request was taken from is that request's.
     pub(crate) fn adopt_read(&mut self, tid: u32, cookie: SocketCookie, owner: &Owner) {
         self.thread(tid).marks.adopt_read(cookie, owner);

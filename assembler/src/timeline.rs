@@ -19,6 +19,8 @@ pub(crate) struct Timeline {
     returns: VecDeque<(Timestamp, Switch)>,
     /// The thread was on a CPU at this time: it made a call or hit a probe.
     seen: Timestamp,
+    /// From here on its returns are left out, unless a later one is told.
+    turned: Option<Timestamp>,
 }
 
 /// What the thread did in `[start, end)`; `switch` tells of the time off its CPU.
@@ -68,6 +70,11 @@ impl Timeline {
         self.seen = self.seen.max(time);
     }
 
+    /// The thread turned to what sampling leaves out.
+    pub(crate) fn turned(&mut self, time: Timestamp) {
+        self.turned = self.turned.max(Some(time));
+    }
+
     /// The last time that anything was seen of the thread.
     pub(crate) fn last(&self) -> Timestamp {
         self.seen
@@ -95,7 +102,11 @@ impl Timeline {
             let off = switch.off_at.or(switch.woken_at).unwrap_or(*back);
             cut.push(
                 off,
-                running(on.filter(|_| switch.off_at.is_some()), off, lost),
+                running(
+                    on.filter(|_| switch.off_at.is_some() && !switch.gap),
+                    off,
+                    lost,
+                ),
                 None,
             );
             let woken = match switch.off {
@@ -109,7 +120,9 @@ impl Timeline {
                 break;
             }
         }
-        cut.push(self.seen, running(on, self.seen.min(to), lost), None);
+        let known = self.turned.filter(|turned| Some(*turned) >= on);
+        let known = known.unwrap_or(self.seen).min(self.seen);
+        cut.push(known, running(on, known.min(to), lost), None);
         cut.push(to, Doing::Unknown, None);
         cut.pieces
     }
@@ -178,6 +191,7 @@ mod tests {
             off,
             syscall: Some(230),
             wait_event: 0,
+            gap: false,
             before: Before {
                 pid: 9,
                 tid: 9,

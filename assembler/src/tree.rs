@@ -8,7 +8,7 @@ use tierscope_model::{
 };
 
 use crate::app::{Binding, Proof, RequestKey};
-use crate::app_request::AppRequest;
+use crate::app_request::{AppRequest, Item, ItemKind};
 use crate::arrange::arrange;
 use crate::backend::Work;
 use crate::charge;
@@ -52,6 +52,19 @@ impl Parts {
         exchanges
             .chain(handlers)
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Whether the application ran a query of which no exchange was found.
+    pub(crate) fn lacks_query(&self) -> bool {
+        let sent = |key: RequestKey, at: usize| {
+            let mut bindings = self.queries.iter().map(|query| &query.binding);
+            bindings.any(|binding| (binding.request, binding.item) == (key, Some(at)))
+        };
+        let ran = |item: &Item| matches!(item.kind, ItemKind::Query { .. }) && item.end.is_some();
+        self.apps.iter().any(|(key, request)| {
+            let mut items = request.items.iter().enumerate();
+            items.any(|(at, item)| ran(item) && !sent(*key, at))
+        })
     }
 
     /// Why something may be missing, each reason once.

@@ -50,6 +50,7 @@ pub fn assemble(
     let mut reader = Reader::open(recording)?;
     let header = reader.header();
     options.unmeasured = header.unmeasured();
+    options.sample = header.sample();
     let services = header.services.iter().map(|s| s.name.clone()).collect();
     let mut assembler = Assembler::new(services, header.hostname.clone(), options);
     let mut truth = Truth::default();

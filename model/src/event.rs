@@ -54,6 +54,10 @@ pub enum Body {
     Buffers(Buffers),
     /// A user stack with its symbols.
     Stack(Stack),
+    /// Bytes written belong to requests that the sample leaves out.
+    Skipped(Skipped),
+    /// A thread turned to something that the sample leaves out.
+    Turned(Turned),
 }
 
 /// How a socket came to be traced.
@@ -355,6 +359,28 @@ pub struct Switch {
     pub wait_event: u32,
     /// What ran on that CPU before it.
     pub before: Before,
+    /// Returns between the last one told and this one were left out by sampling.
+    pub gap: bool,
+}
+
+/// Bytes `[seq, end_seq)`, written by this socket, that sampling leaves out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Skipped {
+    /// Socket.
+    pub cookie: SocketCookie,
+    /// First sequence number.
+    pub seq: u32,
+    /// One past the last.
+    pub end_seq: u32,
+}
+
+/// From the event's time on a thread works for something that sampling leaves out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turned {
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
 }
 
 /// What ran on a CPU before a thread came there.

@@ -7,6 +7,7 @@ mod event;
 mod evidence;
 mod id;
 mod name;
+mod sample;
 mod slice;
 mod span;
 mod time;
@@ -16,11 +17,12 @@ pub use attribute::{Attributes, Value};
 pub use event::{
     Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
     FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
-    Retransmit, Send, Socket, SocketRole, Stack, Switch, Transmit, Usdt,
+    Retransmit, Send, Skipped, Socket, SocketRole, Stack, Switch, Transmit, Turned, Usdt,
 };
 pub use evidence::{Evidence, Link};
 pub use id::{IdError, RequestId, SocketCookie, SpanId, TraceId};
 pub use name::attr;
+pub use sample::{Sample, SampleError};
 pub use slice::{Doing, Slice};
 pub use span::{Resource, Span, SpanEvent, SpanKind, Status};
 pub use time::{Nanos, Timestamp};

@@ -8,10 +8,10 @@
 #ifndef TIERSCOPE_ARRIVALS_H
 #define TIERSCOPE_ARRIVALS_H
 
-static __always_inline void arrival_emit(u64 cookie, const struct arrival *a)
+static __always_inline void arrival_emit(const struct sock *sk, struct socket_state *s, const struct arrival *a)
 {
 	struct ts_arrive r = {
-		.cookie = cookie,
+		.cookie = s->cookie,
 		.arrive_ts = a->ts,
 		.seq = a->seq,
 		.end_seq = a->end_seq,
@@ -19,7 +19,7 @@ static __always_inline void arrival_emit(u64 cookie, const struct arrival *a)
 		.late = a->late,
 	};
 
-	EMIT(TS_PROGRAM_ARRIVE, TS_KIND_ARRIVE, &r);
+	TELL(sk, s, TS_PROGRAM_ARRIVE, TS_KIND_ARRIVE, &r, ((struct range){ a->seq, a->end_seq }), false);
 }
 
 /* False: the ring is full. */
@@ -53,15 +53,15 @@ static __always_inline bool arrival_take(struct arrivals *ring, u32 end, struct 
 }
 
 /* All that begin before `end` become records of their own, but the newest: it is handed back; ts 0: none. */
-static __always_inline struct arrival arrivals_take(u64 cookie, struct arrivals *ring, u32 end)
+static __always_inline struct arrival arrivals_take(const struct sock *sk, struct socket_state *s, u32 end)
 {
 	struct arrival newest = {}, next;
 
 	for (int i = 0; i < MAX_ARRIVALS; i++) {
-		if (!arrival_take(ring, end, &next))
+		if (!arrival_take(&s->arrivals, end, &next))
 			break;
 		if (newest.ts)
-			arrival_emit(cookie, &newest);
+			arrival_emit(sk, s, &newest);
 		newest = next;
 	}
 	return newest;

@@ -16,7 +16,7 @@ static __always_inline void arrive_segment(struct sock *sk, const struct tcp_soc
 	bool in_order = !before(a.rcv_nxt, a.seq) && before(a.rcv_nxt, a.end_seq);
 
 	if (!in_order || !arrival_put(&s->arrivals, &a))
-		arrival_emit(s->cookie, &a);
+		arrival_emit(sk, s, &a);
 }
 
 SEC("tp_btf/tcp_probe")

@@ -50,7 +50,11 @@ static __always_inline void buffers_emit(const struct ts_traced *process, u64 id
 	r.hits = now.hits - told->hits;
 	r.reads = now.reads - told->reads;
 	*told = now;
-	if (r.hits | r.reads)
+	if (!(r.hits | r.reads))
+		return;
+	if (sampling() && !worker_keeps())
+		count_sampled_out();
+	else
 		EMIT(TS_PROGRAM_BUFFERS, TS_KIND_BUFFERS, &r);
 }
 

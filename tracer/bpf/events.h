@@ -52,6 +52,9 @@ enum ts_kind {
 	TS_KIND_BUFFERS = 17,
 	/* Made in user space, while the process is there to ask. */
 	TS_KIND_STACK = 18,
+	/* The next two where requests are sampled. */
+	TS_KIND_SKIPPED = 19,
+	TS_KIND_TURNED = 20,
 };
 
 /* What a socket speaks, judged by content and kept for the connection. */
@@ -311,7 +314,8 @@ struct ts_switch {
 	ts_u32 prev_tid;
 	ts_u8 prev_comm[TS_COMM_LEN];
 	ts_u8 off; /* ts_off */
-	ts_u8 pad[7];
+	ts_u8 gap; /* 1: returns between the last one told and this one were left out by sampling */
+	ts_u8 pad[6];
 };
 
 enum ts_file_op {
@@ -383,6 +387,21 @@ struct ts_stack {
 	ts_u32 stack;
 	ts_u16 text_len;
 	ts_u16 pad;
+};
+
+/* Bytes [seq, end_seq), written by this socket, belong to requests that the sample leaves out. */
+struct ts_skipped {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u32 seq;
+	ts_u32 end_seq;
+};
+
+/* From here on the thread works for something that the sample leaves out. */
+struct ts_turned {
+	struct ts_head head;
+	ts_u32 pid;
+	ts_u32 tid;
 };
 
 struct ts_loss {

@@ -230,6 +230,10 @@ static __always_inline void file_end(struct file_call *call, s64 result, s64 end
 	};
 
 	call->start_ts = 0;
+	if (sampling() && !worker_keeps()) {
+		count_sampled_out();
+		return;
+	}
 	EMIT(TS_PROGRAM_FILE, TS_KIND_FILE, &r);
 }
 

@@ -25,7 +25,7 @@ static __always_inline void recv_resync(struct socket_state *s, u32 seq)
 	s->recv_seq = seq;
 }
 
-static __always_inline void recv_emit(struct socket_state *s, u32 taken)
+static __always_inline void recv_emit(const struct sock *sk, struct socket_state *s, u32 taken)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct ts_recv r = {
@@ -35,8 +35,11 @@ static __always_inline void recv_emit(struct socket_state *s, u32 taken)
 		.seq = s->recv_seq,
 		.taken = taken,
 	};
-	struct arrival newest = arrivals_take(s->cookie, &s->arrivals, s->recv_seq + taken);
+	struct arrival newest;
 
+	if (sampling() && taken)
+		reads(sk, s, taken);
+	newest = arrivals_take(sk, s, s->recv_seq + taken);
 	if (newest.ts) {
 		r.arrive_ts = newest.ts;
 		r.arrive_seq = newest.seq;
@@ -44,7 +47,11 @@ static __always_inline void recv_emit(struct socket_state *s, u32 taken)
 		r.arrive_late = newest.late;
 	}
 	s->recv_seq += taken;
-	EMIT(TS_PROGRAM_RECV, TS_KIND_RECV, &r);
+	/* The end of the stream is no request's. */
+	if (taken)
+		TELL(sk, s, TS_PROGRAM_RECV, TS_KIND_RECV, &r, ((struct range){ r.seq, r.seq + taken }), false);
+	else
+		EMIT(TS_PROGRAM_RECV, TS_KIND_RECV, &r);
 }
 
 static __always_inline void recv_ends(struct sock *sk, int ret, int flags)
@@ -73,7 +80,7 @@ static __always_inline void recv_ends(struct sock *sk, int ret, int flags)
 	}
 	s->ended = ret == 0;
 	recv_resync(s, read_position(sk, tp) - ret);
-	recv_emit(s, ret);
+	recv_emit(sk, s, ret);
 }
 
 SEC("tp_btf/sock_recv_length")

@@ -23,7 +23,7 @@ static __always_inline void sent_again(const struct sock *sk, const struct sk_bu
 		.seq = range.seq,
 		.end_seq = range.end_seq,
 	};
-	EMIT(TS_PROGRAM_RETRANSMIT, TS_KIND_RETRANSMIT, &r);
+	TELL(sk, s, TS_PROGRAM_RETRANSMIT, TS_KIND_RETRANSMIT, &r, range, true);
 }
 
 SEC("tp_btf/tcp_retransmit_skb")

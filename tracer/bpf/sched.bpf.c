@@ -144,7 +144,8 @@ static __always_inline bool switch_in(struct task_struct *task, struct task_stru
 		thread->off_ts = 0;
 		thread->wake_ts = 0;
 	}
-	emit_at(TS_PROGRAM_SWITCH, &r.head, TS_KIND_SWITCH, sizeof(r), now);
+	if (!sampling() || !return_left_out(task, &r, now))
+		emit_at(TS_PROGRAM_SWITCH, &r.head, TS_KIND_SWITCH, sizeof(r), now);
 	return true;
 }
 

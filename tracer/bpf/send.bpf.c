@@ -11,6 +11,8 @@ struct pending {
 	u64 earlier; /* bytes of the call in earlier records */
 	u32 waits_at; /* trampolines: where the socket wrote next when the call began to wait */
 	u64 first_left_ts; /* when the first of its bytes left for the device; 0: none has */
+	u8 verdict; /* on its request; UNDECIDED: not known when it began */
+	u8 poll;    /* that of the thread's poll */
 	struct ts_send record;
 	u8 head[2 * TS_HEAD_MAX_PG + 8];
 };
@@ -21,6 +23,8 @@ struct {
 	__type(key, int);
 	__type(value, struct pending);
 } sends SEC(".maps");
+
+#include "exchange.h"
 
 static __always_inline void judge_once(struct socket_state *s, struct pending *p, u32 len)
 {
@@ -82,6 +86,39 @@ static __always_inline void capture(struct socket_state *s, struct pending *p, c
 		p->record.tail_len = capture_tail(p, &src);
 }
 
+/* Takes what the record needs of the bytes. `msg` NULL: they have no address. */
+static __always_inline void capture_any(struct socket_state *s, struct pending *p, const struct msghdr *msg)
+{
+	if (msg)
+		capture(s, p, msg);
+	else
+		count_filtered(TS_FILTER_UNREADABLE);
+}
+
+/* The same, where requests are sampled: of one that is left out nothing is needed. */
+static __always_inline void capture_sampled(struct socket_state *s, struct pending *p, const struct msghdr *msg)
+{
+	u32 verdict = foresee(s, p);
+
+	if (verdict != DROP) {
+		capture_any(s, p, msg);
+		/* What is searched for an id ends here, not with another send's text. */
+		p->head[p->record.head_len & (2 * TS_HEAD_MAX_PG - 1)] = 0;
+	}
+	if (verdict == UNDECIDED)
+		verdict = look(s, p);
+	p->verdict = verdict;
+	worker_does(verdict, TS_PROGRAM_SEND_START);
+}
+
+static __always_inline void send_captures(struct socket_state *s, struct pending *p, const struct msghdr *msg)
+{
+	if (sampling())
+		capture_sampled(s, p, msg);
+	else
+		capture_any(s, p, msg);
+}
+
 /* A record of up to `asked` bytes, from where the socket writes next. */
 static __always_inline void send_begin(struct socket_state *s, struct pending *p,
 				       const struct tcp_sock *tp, u64 asked)
@@ -102,7 +139,7 @@ static __always_inline void send_begin(struct socket_state *s, struct pending *p
 }
 
 /* The record of a send that took `sent` bytes. */
-static __noinline void send_finish(struct pending *p, u32 program, u32 sent)
+static __noinline int send_finish(const struct sock *sk, struct pending *p, u32 program, u32 sent)
 {
 	struct ts_send *r = &p->record;
 	u32 len = r->head_len;
@@ -115,7 +152,10 @@ static __noinline void send_finish(struct pending *p, u32 program, u32 sent)
 	r->sent = sent;
 	/* Another thread's bytes, which followed these and left with them. */
 	if (before(r->seq + sent, r->transmit_seq)) {
-		transmit_emit(r->cookie, r->seq + sent, r->transmit_seq, r->transmit_ts);
+		struct socket_state *s = socket_find(sk);
+
+		if (s)
+			transmit_emit(sk, s, (struct range){ r->seq + sent, r->transmit_seq }, r->transmit_ts);
 		r->transmit_seq = r->seq + sent;
 	}
 	/* A send cut short ends elsewhere; a head that holds all needs no tail. */
@@ -125,7 +165,9 @@ static __noinline void send_finish(struct pending *p, u32 program, u32 sent)
 		__builtin_memset(r->tail, 0, sizeof(r->tail));
 	__builtin_memset(p->head + len, 0, 8);
 	len = (len + 7) & ~7;
-	emit(program, &r->head, TS_KIND_SEND, sizeof(*r) + len);
+	if (!sampling() || send_told(sk, p, program, sizeof(*r) + len))
+		emit(program, &r->head, TS_KIND_SEND, sizeof(*r) + len);
+	return 0;
 }
 
 static __always_inline struct pending *send_pending(u64 flags)
@@ -135,22 +177,23 @@ static __always_inline struct pending *send_pending(u64 flags)
 
 /* Another thread wrote while this one waited for room: what was taken so far
  * becomes a record, the rest is a range of its own. */
-static __always_inline void send_split(struct pending *p, u32 done)
+static __always_inline void send_split(const struct sock *sk, struct pending *p, u32 done)
 {
 	count_filtered(TS_FILTER_SEND_OVERLAP);
 	if (done)
-		send_finish(p, TS_PROGRAM_SEND_START, done);
+		send_finish(sk, p, TS_PROGRAM_SEND_START, done);
 	p->earlier += done;
 }
 
 /* A later loop of the same call, and its bytes still follow each other? */
-static __always_inline bool send_goes_on(struct pending *p, const struct tcp_sock *tp, const struct msghdr *msg)
+static __always_inline bool send_goes_on(const struct sock *sk, struct pending *p, const struct tcp_sock *tp,
+					 const struct msghdr *msg)
 {
 	u32 done = p->asked - msg->msg_iter.count;
 
 	if (tp->write_seq == p->record.seq + done)
 		return true;
-	send_split(p, done);
+	send_split(sk, p, done);
 	return false;
 }
 
@@ -190,10 +233,10 @@ static __always_inline void send_starts(const struct sock *sk, const struct msgh
 	struct socket_state *s = tp ? send_socket(sk, tp) : NULL;
 	struct pending *p = s ? send_slot(s, msg->msg_iter.count) : NULL;
 
-	if (!p || (p->cookie && send_goes_on(p, tp, msg)))
+	if (!p || (p->cookie && send_goes_on(sk, p, tp, msg)))
 		return;
 	send_begin(s, p, tp, msg->msg_iter.count);
-	capture(s, p, msg);
+	send_captures(s, p, msg);
 }
 
 SEC("tp_btf/tcp_sendmsg_locked")
@@ -235,7 +278,7 @@ static __always_inline void send_ends(struct sock *sk, int ret)
 	if (sent > p->asked)
 		sent = p->asked;
 	if (sent)
-		send_finish(p, TS_PROGRAM_SEND_END, sent);
+		send_finish(sk, p, TS_PROGRAM_SEND_END, sent);
 }
 
 SEC("tp_btf/sock_send_length")

@@ -24,6 +24,8 @@ struct arrivals {
 
 struct socket_state {
 	u64 cookie;
+	struct talk_key key;
+	struct range skipped; /* last of what it sent: left out by sampling, and not told yet; empty: nothing */
 	u64 start_ts;
 	u32 pid;
 	u32 recv_seq; /* next byte to be read */
@@ -35,6 +37,9 @@ struct socket_state {
 	u8 open;      /* its SOCKET record was made */
 	u8 ended;     /* the end of its stream was read */
 	u8 syn_left;  /* start_ts is when its first SYN left, not when it was made */
+	u8 end;       /* of `key` */
+	u8 holding;   /* records wait at it: see hold.h */
+	u8 serves;    /* its process is known to serve requests */
 	struct arrivals arrivals;
 };
 
@@ -109,6 +114,10 @@ static __noinline void socket_open(const struct sock *sk, const struct tcp_sock 
 	copy_addresses(&r, &sk->__sk_common);
 	s->sent_seq = tp->snd_nxt;
 	s->open = 1;
+	if (sampling()) {
+		s->end = talk_identify(&sk->__sk_common, &s->key);
+		talk_open(&s->key, s->end, s->role);
+	}
 	EMIT(program, TS_KIND_SOCKET, &r);
 }
 

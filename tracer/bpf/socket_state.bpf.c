@@ -53,10 +53,14 @@ int BPF_PROG(socket_close, struct sock *sk)
 	/* Listeners and refused connections never carried a byte. */
 	if (!s || !tp || !s->open)
 		return 0;
-	struct arrival unread = arrivals_take(s->cookie, &s->arrivals, tp->rcv_nxt + 1);
+	struct arrival unread = arrivals_take(sk, s, tp->rcv_nxt + 1);
 
 	if (unread.ts)
-		arrival_emit(s->cookie, &unread);
+		arrival_emit(sk, s, &unread);
+	if (sampling()) {
+		hold_settle(sk, s, true);
+		talk_close(&s->key, s->end);
+	}
 	struct ts_close r = {
 		.cookie = s->cookie,
 		.bytes_sent = tp->bytes_sent,

@@ -15,10 +15,7 @@ static __always_inline void send_enters(struct sock *sk, u64 asked, struct msghd
 	if (!p)
 		return;
 	send_begin(s, p, tp, asked);
-	if (msg)
-		capture(s, p, msg);
-	else
-		count_filtered(TS_FILTER_UNREADABLE);
+	send_captures(s, p, msg);
 }
 
 SEC("fentry/tcp_sendmsg_locked")
@@ -75,7 +72,7 @@ int BPF_PROG(room_exit, struct sock *sk)
 	if (!p || !p->cookie || !s || !tp || tp->write_seq == p->waits_at)
 		return 0;
 	done = p->waits_at - p->record.seq;
-	send_split(p, done);
+	send_split(sk, p, done);
 	/* Its bytes are not at hand here: the rest goes without. */
 	send_begin(s, p, tp, p->asked - done);
 	return 0;

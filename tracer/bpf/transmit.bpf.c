@@ -44,13 +44,14 @@ static __always_inline struct range packet_range(const struct sock *sk, const st
 }
 
 /* Takes what the calling thread's send has let go out of `r` and into that send's record. */
-static __always_inline void fold(struct pending *p, struct range *r, u64 now)
+static __always_inline void fold(const struct sock *sk, struct socket_state *s, struct pending *p,
+				 struct range *r, u64 now)
 {
 	u32 mark = p->record.transmit_seq;
 
 	/* An earlier send's bytes, which waited for these. */
 	if (before(r->seq, mark) && before(mark, r->end_seq)) {
-		transmit_emit(p->cookie, r->seq, mark, now);
+		transmit_emit(sk, s, (struct range){ r->seq, mark }, now);
 		r->seq = mark;
 	}
 	if (r->seq != mark || (p->first_left_ts && now - p->first_left_ts > FOLDED_NS))
@@ -62,15 +63,15 @@ static __always_inline void fold(struct pending *p, struct range *r, u64 now)
 	r->seq = r->end_seq;
 }
 
-static __always_inline void packet_leaves(struct socket_state *s, struct range r)
+static __always_inline void packet_leaves(const struct sock *sk, struct socket_state *s, struct range r)
 {
 	struct pending *p = send_pending(0);
 	u64 now = bpf_ktime_get_ns();
 
 	if (p && p->cookie == s->cookie)
-		fold(p, &r, now);
+		fold(sk, s, p, &r, now);
 	if (r.seq != r.end_seq)
-		transmit_emit(s->cookie, r.seq, r.end_seq, now);
+		transmit_emit(sk, s, r, now);
 }
 
 SEC("tp_btf/net_dev_start_xmit")
@@ -96,6 +97,6 @@ int BPF_PROG(transmit, const struct sk_buff *skb, const struct net_device *dev)
 	else if (!first_time(s, &range))
 		count_filtered(TS_FILTER_SENT_AGAIN);
 	else
-		packet_leaves(s, range);
+		packet_leaves(sk, s, range);
 	return 0;
 }

@@ -36,15 +36,15 @@ static __always_inline bool first_time(struct socket_state *s, struct range *r)
 	return true;
 }
 
-static __always_inline void transmit_emit(u64 cookie, u32 seq, u32 end_seq, u64 ts)
+static __always_inline void transmit_emit(const struct sock *sk, struct socket_state *s, struct range range, u64 ts)
 {
 	struct ts_transmit r = {
-		.cookie = cookie,
-		.seq = seq,
-		.end_seq = end_seq,
+		.cookie = s->cookie,
+		.seq = range.seq,
+		.end_seq = range.end_seq,
 	};
 
-	emit_at(TS_PROGRAM_TRANSMIT, &r.head, TS_KIND_TRANSMIT, sizeof(r), ts);
+	tell_at(sk, s, TS_PROGRAM_TRANSMIT, &r.head, TS_KIND_TRANSMIT, sizeof(r), ts, range, true);
 }
 
 #endif

@@ -113,6 +113,20 @@ static __always_inline bool ends_lookups(u16 probe)
 	       probe == TS_PROBE_PG_TRANSACTION_ABORT;
 }
 
+/* Whether the request that the application's probe tells of, or that the backend works for, is kept. */
+static __noinline bool is_kept(struct pt_regs *ctx, const struct ts_usdt_spec *spec, u32 program)
+{
+	bool asks = spec->probe == TS_PROBE_DB_QUERY_START || spec->probe == TS_PROBE_DB_ACQUIRE_START;
+	u32 verdict;
+
+	if (program == TS_PROGRAM_USDT_POSTGRES)
+		return worker_keeps();
+	verdict = verdict_of(read_arg(ctx, &spec->args[0]), read_arg(ctx, &spec->args[1]));
+	worker_does(verdict, program);
+	poll_begins(verdict, asks);
+	return verdict == KEEP;
+}
+
 static __always_inline int fire(struct pt_regs *ctx, u32 program)
 {
 	u32 index = bpf_get_attach_cookie(ctx);
@@ -124,15 +138,19 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 
 	if (!spec || !process)
 		return 0;
+	if (program == TS_PROGRAM_USDT_POSTGRES)
+		buffers_begin(process);
+	if (ends_lookups(spec->probe))
+		buffers_emit(process, id);
+	if (sampling() && !is_kept(ctx, spec, program)) {
+		count_sampled_out();
+		return 0;
+	}
 	f = bpf_task_storage_get(&firings, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!f) {
 		lose(program);
 		return 0;
 	}
-	if (program == TS_PROGRAM_USDT_POSTGRES)
-		buffers_begin(process);
-	if (ends_lookups(spec->probe))
-		buffers_emit(process, id);
 	f->record.pid = id >> 32;
 	f->record.tid = id;
 	f->record.probe = spec->probe;

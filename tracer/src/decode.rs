@@ -7,7 +7,8 @@ use thiserror::Error;
 use tierscope_model::{
     Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
     FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
-    Retransmit, Send, Socket, SocketCookie, SocketRole, Stack, Switch, Timestamp, Transmit, Usdt,
+    Retransmit, Send, Skipped, Socket, SocketCookie, SocketRole, Stack, Switch, Timestamp,
+    Transmit, Turned, Usdt,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -142,6 +143,8 @@ pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
         TS_KIND_BLOCK => Body::Block(block(raw)?),
         TS_KIND_BUFFERS => Body::Buffers(buffers(raw)?),
         TS_KIND_STACK => Body::Stack(stack(raw)?),
+        TS_KIND_SKIPPED => Body::Skipped(skipped(raw)?),
+        TS_KIND_TURNED => Body::Turned(turned(raw)?),
         _ => return Err(DecodeError::UnknownKind(head.kind)),
     };
     Ok(Event {
@@ -413,6 +416,9 @@ fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
         TS_OFF_OTHER => Off::Other,
         off => return Err(value!(raw, ts_switch.off, off)),
     };
+    if switch.gap > 1 {
+        return Err(value!(raw, ts_switch.gap, switch.gap));
+    }
     Ok(Switch {
         pid: switch.pid,
         tid: switch.tid,
@@ -427,6 +433,24 @@ fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
             comm: text(&switch.prev_comm),
             since: Timestamp(switch.prev_since_ts),
         },
+        gap: switch.gap == 1,
+    })
+}
+
+fn skipped(raw: Raw<'_>) -> Result<Skipped, DecodeError> {
+    let skipped: ts_skipped = raw.fixed()?;
+    Ok(Skipped {
+        cookie: SocketCookie(skipped.cookie),
+        seq: skipped.seq,
+        end_seq: skipped.end_seq,
+    })
+}
+
+fn turned(raw: Raw<'_>) -> Result<Turned, DecodeError> {
+    let turned: ts_turned = raw.fixed()?;
+    Ok(Turned {
+        pid: turned.pid,
+        tid: turned.tid,
     })
 }
 

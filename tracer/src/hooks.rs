@@ -306,7 +306,7 @@ mod tests {
             return None;
         }
         let btf = btf().expect("BTF");
-        Some((load_object(&btf, 4096).expect("maps"), btf))
+        Some((load_object(&btf, 4096, None).expect("maps"), btf))
     }
 
     const MISSING: &[Place] = &[

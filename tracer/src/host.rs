@@ -87,7 +87,7 @@ impl HostReport {
 /// Looks at the host; loads every program for a moment and leaves nothing behind.
 pub fn probe_host() -> HostReport {
     let mut checks = vec![version(), privileges(), memlock(), descriptors(), uprobes()];
-    let hooks = btf().and_then(|btf| Ok((load_object(&btf, 4096)?, btf)));
+    let hooks = btf().and_then(|btf| Ok((load_object(&btf, 4096, None)?, btf)));
     checks.push(Check {
         what: "BTF and BPF maps",
         ok: hooks.is_ok(),

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs;
 
 use aya::{Btf, Ebpf, EbpfLoader};
+use tierscope_model::Sample;
 
 use crate::TracerError;
 
@@ -46,12 +47,25 @@ pub(crate) fn btf() -> Result<Btf, TracerError> {
 }
 
 /// Makes the maps and relocates the programs; none is in the kernel yet.
-pub(crate) fn load_object(btf: &Btf, ring_bytes: u32) -> Result<Ebpf, TracerError> {
-    EbpfLoader::new()
+pub(crate) fn load_object(
+    btf: &Btf,
+    ring_bytes: u32,
+    sample: Option<Sample>,
+) -> Result<Ebpf, TracerError> {
+    let below = sample.map_or(0, Sample::below);
+    let mut loader = EbpfLoader::new();
+    loader
         .btf(Some(btf))
         .map_max_entries("events", ring_bytes)
+        .override_global("sample_below", &below, true)
         // Task storage: aya makes the map but has no reader for it, and we need none.
-        .allow_unsupported_maps()
+        .allow_unsupported_maps();
+    if sample.is_none() {
+        loader
+            .map_max_entries("talks", 1)
+            .map_max_entries("servers", 1);
+    }
+    loader
         .load(OBJECT)
         .map_err(|error| TracerError::Load(Box::new(error)))
 }

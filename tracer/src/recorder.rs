@@ -15,7 +15,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::ClockId;
 use serde::Serialize;
 use thiserror::Error;
-use tierscope_model::{Body, Nanos};
+use tierscope_model::{Body, Nanos, Sample};
 use tierscope_wire::Keep;
 
 use crate::clock;
@@ -42,6 +42,8 @@ pub struct RecordOptions {
     pub time_programs: bool,
     /// How much to record.
     pub detail: Detail,
+    /// Which requests to record; `None`: all. Stands in the header ([`Header::sample`]).
+    pub sample: Option<Sample>,
     /// For the header.
     pub command_line: Vec<String>,
     /// For the header.
@@ -58,6 +60,7 @@ impl RecordOptions {
             keep: Keep::default(),
             time_programs: false,
             detail: Detail::default(),
+            sample: None,
             command_line: Vec::new(),
             settings: BTreeMap::new(),
         }
@@ -126,6 +129,7 @@ impl Recorder {
             ring_bytes: options.ring_bytes,
             time_programs: options.time_programs,
             detail: options.detail,
+            sample: options.sample,
         })?;
         let hooks = tracer.hooks().to_vec();
         let header = header(&options, &tracer)?;
@@ -187,6 +191,7 @@ fn header(options: &RecordOptions, tracer: &Tracer) -> Result<Header, RecordErro
         .map_err(RecordError::Host)?;
     header.hooks = tracer.hooks().to_vec();
     header.settings = options.settings.clone();
+    header.set_sample(options.sample);
     for (index, service) in options.services.iter().enumerate() {
         header.services.push(ServiceEntry {
             name: service.name.clone(),

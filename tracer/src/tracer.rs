@@ -9,6 +9,7 @@ use aya::programs::Iter;
 use aya::programs::iter::IterLink;
 use aya::sys::{Stats, enable_stats};
 use aya::{Btf, Ebpf};
+use tierscope_model::Sample;
 
 use crate::accept::Accept;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
@@ -46,6 +47,8 @@ pub struct TracerOptions {
     pub time_programs: bool,
     /// How much to record.
     pub detail: Detail,
+    /// Which requests to record; `None`: all. What carries no id is recorded in any case.
+    pub sample: Option<Sample>,
 }
 
 impl Default for TracerOptions {
@@ -55,6 +58,7 @@ impl Default for TracerOptions {
             ring_bytes: 8 << 20,
             time_programs: false,
             detail: Detail::default(),
+            sample: None,
         }
     }
 }
@@ -118,7 +122,7 @@ impl Tracer {
     }
 
     fn load(btf: &Btf, options: &TracerOptions) -> Result<Self, TracerError> {
-        let mut bpf = load_object(btf, options.ring_bytes)?;
+        let mut bpf = load_object(btf, options.ring_bytes, options.sample)?;
         load_walk(&mut bpf, btf).map_err(walk_refused)?;
         // First: its programs refer to the maps that are taken out below.
         let (accept, hooks) = Accept::new(&mut bpf, btf);

@@ -24,6 +24,7 @@ fn off(world: &mut World, (pid, tid): (u32, u32), ns: (u64, u64), off: Off, wait
         off,
         syscall: Some(EPOLL_WAIT),
         wait_event,
+        gap: false,
         before: Before {
             pid: 4711,
             tid: 4711,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tierscope_experiments::Progress;
+use tierscope_model::Sample;
 use tierscope_stack::{Lab, LabOptions};
 use tierscope_tracer::recorder::{RecordOptions, Recorder};
 use tierscope_tracer::{Detail, Keep, Service};
@@ -36,6 +37,9 @@ pub struct Args {
     /// How much to attach: `lean` leaves out PostgreSQL's own probes and the calls on files.
     #[arg(long, value_name = "LEVEL", default_value = "full", value_parser = detail())]
     detail: Detail,
+    /// Record this share of the requests, above 0 and below 1, chosen by their ids in the kernel.
+    #[arg(long, value_name = "SHARE")]
+    sample: Option<Sample>,
     /// Keep captured text as it is: header lines, query strings, SQL literals and bound values.
     #[arg(long)]
     keep_text: bool,
@@ -111,6 +115,7 @@ fn start(args: &Args) -> anyhow::Result<Recorder> {
         services: services(args)?,
         ring_bytes: args.ring << 20,
         detail: args.detail,
+        sample: args.sample,
         keep,
         command_line: std::env::args().collect(),
         ..RecordOptions::new(&args.out)

@@ -76,6 +76,7 @@ mod tests {
                 off: Off::Sleeping,
                 syscall: Some(syscall),
                 wait_event: 0,
+                gap: false,
                 before: Before::default(),
             }),
         }

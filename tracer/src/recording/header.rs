@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
-use tierscope_model::Timestamp;
+use tierscope_model::{Sample, Timestamp};
 
 use super::host;
 use super::kinds::{FILTERS, PROGRAMS};
@@ -14,6 +14,8 @@ use crate::HookReport;
 pub const FORMAT: u32 = 2;
 /// First bytes of a recording; the line end shows a transfer in text mode.
 pub(super) const MAGIC: [u8; 8] = *b"TSREC\r\n\x01";
+/// The setting that tells of the sample: its share.
+const SAMPLE: &str = "sample";
 /// Longest JSON header that is read, in bytes.
 pub(super) const MAX_JSON: usize = 4 << 20;
 
@@ -111,6 +113,17 @@ impl Header {
         let missing = |hook: &&HookReport| !hook.attached && hook.kind != "usdt";
         let missing = self.hooks.iter().filter(missing);
         missing.map(|hook| hook.event.clone()).collect()
+    }
+
+    /// Which requests it holds, from its settings; `None`: all.
+    pub fn sample(&self) -> Option<Sample> {
+        self.settings.get(SAMPLE)?.parse().ok()
+    }
+
+    /// Puts the sample, if there is one, into its settings.
+    pub(crate) fn set_sample(&mut self, sample: Option<Sample>) {
+        let setting = sample.map(|sample| (SAMPLE.to_owned(), sample.to_string()));
+        self.settings.extend(setting);
     }
 
     /// The file's first bytes.

@@ -3,7 +3,7 @@
 use crate::wire_record::{TS_FILTER_COUNT, TS_PROGRAM_COUNT};
 
 /// `ts_kind`, from 1 on.
-pub(super) const KINDS: [&str; 18] = [
+pub(super) const KINDS: [&str; 20] = [
     "socket",
     "send",
     "recv",
@@ -22,6 +22,8 @@ pub(super) const KINDS: [&str; 18] = [
     "block",
     "buffers",
     "stack",
+    "skipped",
+    "turned",
 ];
 
 /// `ts_program`.

@@ -12,6 +12,8 @@ pub enum Arm {
     Full,
     /// Every request, without PostgreSQL's probes and files.
     Lean,
+    /// One request in a hundred, without PostgreSQL's probes and files.
+    Sampled,
     /// Peer: the same probes, each event a line of JSON that a second process parses.
     Pipeline,
     /// Peer: OpenTelemetry's SDK in the app.
@@ -20,10 +22,11 @@ pub enum Arm {
 
 impl Arm {
     /// All of them, the reference first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Off,
         Self::Full,
         Self::Lean,
+        Self::Sampled,
         Self::Pipeline,
         Self::Otel,
     ];
@@ -34,6 +37,7 @@ impl Arm {
             Self::Off => "off",
             Self::Full => "100 %, full",
             Self::Lean => "100 %, lean",
+            Self::Sampled => "1 %, lean",
             Self::Pipeline => "JSON pipeline",
             Self::Otel => "OpenTelemetry SDK",
         }
@@ -44,6 +48,7 @@ impl Arm {
         match self {
             Self::Full => Some(&["--detail", "full"]),
             Self::Lean => Some(&["--detail", "lean"]),
+            Self::Sampled => Some(&["--detail", "lean", "--sample", "0.01"]),
             Self::Off | Self::Pipeline | Self::Otel => None,
         }
     }

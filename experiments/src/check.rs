@@ -101,6 +101,13 @@ impl Promise {
 }
 
 impl Check {
+    /// Its bound is for other circumstances: what was found stands, and is not judged.
+    pub(crate) fn show_only(&mut self, why: &str) {
+        if matches!(self.verdict, Verdict::Ok | Verdict::Missed) {
+            self.verdict = Verdict::Shown(why.to_owned());
+        }
+    }
+
     /// Whether its bound holds.
     pub fn is_ok(&self) -> bool {
         self.verdict == Verdict::Ok

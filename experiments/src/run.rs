@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::folder::{Folder, private_file, read_lines};
 use crate::load::LoadProcess;
 use crate::progress::Progress;
-use crate::score::{Score, Scorer};
+use crate::score::{Score, Scorer, id_of};
 use crate::score_checks::checks;
 use crate::sources::{Before, CpuTimes, Outside, Said, Sources};
 use crate::spec::Experiment;
@@ -143,6 +143,8 @@ fn record(
         },
         settings: BTreeMap::from([("run".to_owned(), settings(experiment).to_string())]),
         time_programs: true,
+        detail: experiment.detail,
+        sample: experiment.sample,
         ..RecordOptions::new(folder.recording())
     });
     // A load generator that is gone is why it could not be traced.
@@ -221,17 +223,21 @@ fn finish(
     outside: &Outside,
     versions: BTreeMap<String, String>,
 ) -> Result<Outcome> {
-    let client: Vec<Record> = read_lines(&folder.client())?;
+    let mut client: Vec<Record> = read_lines(&folder.client())?;
     if let Some(header) = refused(&client) {
         return Err(Error::FaultRefused {
             header: header.to_owned(),
         });
     }
     let injected = injected(experiment, &client);
+    if let Some(sample) = experiment.sample {
+        // What the sample leaves out is not asked for. What has no id was not left out.
+        client.retain(|record| id_of(record).is_none_or(|id| sample.keeps(id)));
+    }
     folder.write_lines("truth.jsonl", &injected)?;
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
     let sources = Sources::new(outside, &folder.path("logs/access.jsonl"));
-    let judges = Judges::new(&client, sources, &folder)?;
+    let judges = Judges::new(&client, sources, &folder, experiment.sample.is_some())?;
     let (pair, mut score) = judges.judge(&folder, &faulty, &options.progress)?;
     score.versions = versions;
     score.settings = settings(experiment);
@@ -263,15 +269,22 @@ struct Judges<'a> {
     sources: Sources<'a>,
     log: TraceLog,
     apart: TraceLog,
+    sampled: bool,
 }
 
 impl<'a> Judges<'a> {
-    fn new(client: &'a [Record], sources: Sources<'a>, folder: &Folder) -> Result<Judges<'a>> {
+    fn new(
+        client: &'a [Record],
+        sources: Sources<'a>,
+        folder: &Folder,
+        sampled: bool,
+    ) -> Result<Judges<'a>> {
         Ok(Judges {
             scorer: Scorer::new(client),
             sources,
             log: TraceLog::create(folder.path("traces.jsonl"))?,
             apart: TraceLog::create(folder.path("apart.jsonl"))?,
+            sampled,
         })
     }
 
@@ -285,7 +298,13 @@ impl<'a> Judges<'a> {
         self.apart.finish(faulty)?;
         let mut score = self.scorer.finish(&ending.counts);
         score.checks = checks(&score);
-        score.checks.extend(self.sources.finish(&score));
+        let mut of_sources = self.sources.finish(&score);
+        if self.sampled {
+            of_sources
+                .iter_mut()
+                .for_each(|check| check.show_only("a sample of the requests was recorded"));
+        }
+        score.checks.extend(of_sources);
         Ok((self.log.finish(faulty)?, score))
     }
 }

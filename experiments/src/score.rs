@@ -169,7 +169,7 @@ impl Score {
     }
 }
 
-fn id_of(record: &Record) -> Option<RequestId> {
+pub(crate) fn id_of(record: &Record) -> Option<RequestId> {
     record.id.as_deref()?.parse().ok()
 }
 

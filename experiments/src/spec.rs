@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use tierscope_loadgen::Mix;
+use tierscope_model::Sample;
+use tierscope_tracer::Detail;
 
 use crate::check::CHECKS;
 use crate::error::{Error, Result};
@@ -20,6 +22,12 @@ pub struct Experiment {
     /// Checks that this experiment promises to pass, by name; the others are shown.
     #[serde(default, deserialize_with = "expect")]
     pub expect: Vec<String>,
+    /// How much of each request is recorded: `"lean"`, or `"full"` if left out.
+    #[serde(default)]
+    pub detail: Detail,
+    /// The share of the requests that is recorded, above 0 and below 1; all of them if left out.
+    #[serde(default)]
+    pub sample: Option<Sample>,
     /// The load.
     pub load: Load,
     /// Faults, each in a share of one endpoint's requests.

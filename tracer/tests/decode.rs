@@ -35,6 +35,8 @@ fn every_kind_is_decoded() {
         Body::Block(block),
         Body::Buffers(buffers),
         Body::Stack(stack),
+        Body::Skipped(skipped),
+        Body::Turned(turned),
     ] = &bodies[..]
     else {
         panic!("{bodies:?}")
@@ -43,6 +45,8 @@ fn every_kind_is_decoded() {
         (socket.local.to_string(), socket.peer.to_string()),
         ("127.0.0.1:80".into(), "[::1]:4000".into())
     );
+    assert_eq!((skipped.seq, skipped.end_seq), (100, 150));
+    assert_eq!((turned.pid, turned.tid), (2, 3));
     assert_eq!(socket.role, SocketRole::Accept);
     assert_eq!(
         (send.protocol, send.seq, send.len),

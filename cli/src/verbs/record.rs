@@ -48,7 +48,8 @@ pub struct Args {
     json: bool,
 }
 
-fn detail() -> impl TypedValueParser<Value = Detail> {
+/// Its words.
+pub fn detail() -> impl TypedValueParser<Value = Detail> + Clone {
     PossibleValuesParser::new(["lean", "full"]).map(|level| match level.as_str() {
         "lean" => Detail::Lean,
         _ => Detail::Full,

@@ -7,8 +7,11 @@ use tierscope_experiments::{
     Check, Experiment, Outcome, Progress, RunOptions, Score, Verdict, run as run_experiment,
     waterfalls,
 };
+use tierscope_model::Sample;
 use tierscope_report::render_tree;
+use tierscope_tracer::Detail;
 
+use super::record::detail;
 use crate::exit::Done;
 use crate::terminal::{print, print_json, tree_options};
 
@@ -22,6 +25,12 @@ pub struct Args {
     /// Where the run's folder is made.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
+    /// How much to attach, in place of what the experiment says: `lean` or `full`.
+    #[arg(long, value_name = "LEVEL", value_parser = detail())]
+    detail: Option<Detail>,
+    /// Record this share of the requests, above 0 and below 1, in place of what the experiment says.
+    #[arg(long, value_name = "SHARE")]
+    sample: Option<Sample>,
     /// Print the score as JSON instead.
     #[arg(long)]
     json: bool,
@@ -29,7 +38,9 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
-    let experiment = Experiment::read(&args.experiment)?;
+    let mut experiment = Experiment::read(&args.experiment)?;
+    experiment.detail = args.detail.unwrap_or(experiment.detail);
+    experiment.sample = args.sample.or(experiment.sample);
     let options = RunOptions {
         runs: args.runs.clone(),
         program: std::env::current_exe()?,

@@ -8,6 +8,7 @@ mod files;
 mod postgres;
 mod programs;
 mod records;
+mod sampled;
 mod sched;
 mod sockets;
 mod uring;

@@ -49,6 +49,8 @@ pub struct Records {
     pub blocks: Vec<ts_block>,
     pub transmits: Vec<ts_transmit>,
     pub accepted: Vec<ts_accepted>,
+    pub skipped: Vec<ts_skipped>,
+    pub turned: Vec<ts_turned>,
 }
 
 /// Both ends of one connection, as the kernel saw them.
@@ -104,6 +106,8 @@ impl Records {
             TS_KIND_SWITCH => self.switches.push(fixed(record)),
             TS_KIND_TRANSMIT => self.transmits.push(fixed(record)),
             TS_KIND_ACCEPTED => self.accepted.push(fixed(record)),
+            TS_KIND_SKIPPED => self.skipped.push(fixed(record)),
+            TS_KIND_TURNED => self.turned.push(fixed(record)),
             kind => panic!("unknown kind {kind}"),
         }
     }

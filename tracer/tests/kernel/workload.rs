@@ -12,7 +12,7 @@ use nix::sys::socket::{
     self as net, AddressFamily, SockFlag, SockType, SockaddrIn, getsockopt, socket, sockopt,
 };
 
-use crate::{blocks, files, sched, uring};
+use crate::{blocks, files, sampled, sched, uring};
 
 const NAME: &str = "TIERSCOPE_WORKLOAD";
 
@@ -133,6 +133,7 @@ fn child() {
         "spliced_in" => spliced_in(),
         "uring" => uring::exchange(),
         "hogs" => sched::hogs(),
+        "sampled" => sampled::requests(),
         "sleeps" => sched::sleeps(),
         "" => {}
         other => panic!("no workload {other}"),
@@ -166,7 +167,12 @@ pub(crate) fn connect(listener: &TcpListener) -> (TcpStream, TcpStream) {
 }
 
 /// One request and its answer.
-fn exchange(client: &mut TcpStream, server: &mut TcpStream, request: &[u8], answer: &[u8]) {
+pub(crate) fn exchange(
+    client: &mut TcpStream,
+    server: &mut TcpStream,
+    request: &[u8],
+    answer: &[u8],
+) {
     client.write_all(request).expect("request");
     server
         .read_exact(&mut vec![0; request.len()])

@@ -46,13 +46,13 @@ impl Truth {
             return;
         }
         for message in frontend(&send.head) {
-            let bound = || self.bound.entry(send.cookie).or_default();
-            let ids = bind_params(&message).into_iter().flatten();
-            if let Some(id) = ids.filter_map(as_id).next() {
-                bound().insert(send.start, Some(id));
-            } else if is_edge(&message) {
-                bound().entry(send.start).or_insert(None);
+            let id = bind_params(&message).into_iter().flatten().find_map(as_id);
+            if id.is_none() && !is_edge(&message) {
+                continue;
             }
+            let bound = self.bound.entry(send.cookie).or_default();
+            let here = bound.entry(send.start).or_insert(None);
+            *here = id.or(*here);
         }
     }
 

@@ -72,12 +72,10 @@ static __always_inline u32 read_text(struct firing *f, u32 used, u64 address)
 	return 0;
 }
 
-static __always_inline u32 read_args(struct pt_regs *ctx, const struct ts_usdt_spec *spec, struct firing *f)
+static __always_inline u32 read_args(const struct ts_usdt_spec *spec, struct firing *f)
 {
 	u32 used = 0, texts = 0;
 
-	if (spec->arg_count)
-		bpf_probe_read_kernel(f->registers, sizeof(f->registers), ctx);
 	for (int i = 0; i < 6; i++) {
 		u64 value;
 
@@ -114,14 +112,14 @@ static __always_inline bool ends_lookups(u16 probe)
 }
 
 /* Whether the request that the application's probe tells of, or that the backend works for, is kept. */
-static __noinline bool is_kept(struct pt_regs *ctx, const struct ts_usdt_spec *spec, u32 program)
+static __always_inline bool is_kept(const struct firing *f, const struct ts_usdt_spec *spec, u32 program)
 {
 	bool asks = spec->probe == TS_PROBE_DB_QUERY_START || spec->probe == TS_PROBE_DB_ACQUIRE_START;
 	u32 verdict;
 
 	if (program == TS_PROGRAM_USDT_POSTGRES)
 		return worker_keeps();
-	verdict = verdict_of(read_arg(ctx, &spec->args[0]), read_arg(ctx, &spec->args[1]));
+	verdict = verdict_of(read_arg(f, &spec->args[0]), read_arg(f, &spec->args[1]));
 	worker_does(verdict, program);
 	poll_begins(verdict, asks);
 	return verdict == KEEP;
@@ -134,21 +132,25 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	u64 id = bpf_get_current_pid_tgid();
 	struct ts_traced *process = current_traced();
 	struct firing *f;
+	bool kept;
 	u32 used;
 
 	if (!spec || !process)
 		return 0;
+	f = bpf_task_storage_get(&firings, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!f) {
+		lose(program);
+		return 0;
+	}
+	if (spec->arg_count)
+		bpf_probe_read_kernel(f->registers, sizeof(f->registers), ctx);
+	kept = !sampling() || is_kept(f, spec, program);
 	if (program == TS_PROGRAM_USDT_POSTGRES)
 		buffers_begin(process);
 	if (ends_lookups(spec->probe))
 		buffers_emit(process, id);
-	if (sampling() && !is_kept(ctx, spec, program)) {
+	if (!kept) {
 		count_sampled_out();
-		return 0;
-	}
-	f = bpf_task_storage_get(&firings, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!f) {
-		lose(program);
 		return 0;
 	}
 	f->record.pid = id >> 32;
@@ -156,7 +158,7 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	f->record.probe = spec->probe;
 	f->record.text_len[0] = 0;
 	f->record.text_len[1] = 0;
-	used = read_args(ctx, spec, f);
+	used = read_args(spec, f);
 	if (spec->probe == TS_PROBE_PG_EXECUTE_START)
 		used = read_query(process, f);
 	if (used > 2 * TS_TEXT_MAX)

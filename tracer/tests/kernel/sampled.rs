@@ -42,7 +42,7 @@ fn id_line(id: RequestId) -> String {
 pub fn requests() {
     workload::gate();
     let listener = workload::listen();
-    let mut pair = || workload::connect(&listener);
+    let pair = || workload::connect(&listener);
     told_by_the_answer(pair());
     told_by_the_request(pair());
     not_told(pair());

@@ -10,7 +10,7 @@ struct source {
 	u64 nr_segs;
 	u64 skip;  /* of the first segments, taken already */
 	u64 count; /* bytes to come */
-	const void *only; /* all in one piece, from here; NULL: in segments */
+	struct iovec single;
 	bool user;
 	bool fault;
 	bool short_counted;
@@ -32,7 +32,10 @@ static __always_inline bool source_open(struct source *src, const struct iov_ite
 	src->count = i->count;
 	src->user = type != bpf_core_enum_value(enum iter_type, ITER_KVEC);
 	if (type == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
-		src->only = i->ubuf + src->skip;
+		src->single.iov_base = i->ubuf;
+		src->single.iov_len = src->skip + src->count;
+		src->segments = &src->single;
+		src->nr_segs = 1;
 		return true;
 	}
 	src->segments = iter_segments(i);
@@ -45,14 +48,6 @@ static __always_inline long source_read(const struct source *src, void *dst, u32
 	return src->user ? bpf_probe_read_user(dst, n, from) : bpf_probe_read_kernel(dst, n, from);
 }
 
-static __always_inline u32 gather_only(struct source *src, u64 from, u32 want, u8 *dst, const u32 max)
-{
-	if (want > max)
-		return 0;
-	src->fault = bpf_probe_read_user(dst, want, src->only + from);
-	return src->fault ? 0 : want;
-}
-
 /* Copies bytes [from, from + want) to `dst`, up to the 8th segment or the
  * first that is not in memory. Returns how many. `max` is a constant ≥ want;
  * `dst` has room for twice as much, which spares the verifier a proof. */
@@ -60,8 +55,6 @@ static __always_inline u32 gather(struct source *src, u64 from, u32 want, u8 *ds
 {
 	u32 got = 0;
 
-	if (src->only)
-		return gather_only(src, from, want, dst, max);
 	from += src->skip;
 	for (int i = 0; i < MAX_SEGMENTS && i < src->nr_segs; i++) {
 		struct iovec segment;

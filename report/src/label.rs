@@ -58,7 +58,10 @@ pub(crate) fn notes(span: &Span) -> Vec<String> {
     );
     if let Some(what) = span.attributes.get(attr::NOT_MEASURED) {
         let what = visible_clip(&what.to_string(), LONGEST);
-        notes.push(format!("not measured: {what}"));
+        notes.push(match what.contains("not measured") {
+            true => what.to_string(),
+            false => format!("not measured: {what}"),
+        });
     }
     notes.extend(imported(span));
     if let Some(over) = positive(span, attr::OUTLIVES_PARENT_NS) {

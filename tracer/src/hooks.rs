@@ -9,8 +9,8 @@ pub(crate) use place::program_mut;
 pub use place::{Attach, Place};
 use place::{fentry, fexit, syscall, tp};
 
+use crate::TracerError;
 use crate::kernel;
-use crate::{Detail, TracerError};
 
 /// One event and the forms in which a kernel may offer it, the cheapest first.
 /// All places of a form are taken, or none.
@@ -272,7 +272,7 @@ fn attach_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> Result<Vec<HookReport>
 }
 
 /// Puts `hooks` in place, each in the first form that this kernel allows. One that tracing can do without
-/// and that has no form left is reported as not attached.
+/// and that has no form left, or a reason to be left out, is reported as not attached.
 ///
 /// # Errors
 ///
@@ -281,15 +281,13 @@ pub(crate) fn attach_all(
     bpf: &mut Ebpf,
     btf: &Btf,
     hooks: impl IntoIterator<Item = &'static Hook>,
-    detail: Detail,
+    left_out: impl Fn(&Hook) -> Option<&'static str>,
 ) -> Result<Vec<HookReport>, TracerError> {
     let mut reports = Vec::new();
     for hook in hooks {
-        match hook.without {
-            Some(what) if detail == Detail::Lean && hook.event == FILES => {
-                reports.push(HookReport::missing(hook, what, "left out at detail lean"));
-            }
-            _ => reports.extend(attach_hook(bpf, btf, hook)?),
+        match hook.without.zip(left_out(hook)) {
+            Some((what, reason)) => reports.push(HookReport::missing(hook, what, reason)),
+            None => reports.extend(attach_hook(bpf, btf, hook)?),
         }
     }
     Ok(reports)

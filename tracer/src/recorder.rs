@@ -44,6 +44,8 @@ pub struct RecordOptions {
     pub detail: Detail,
     /// Which requests to record; `None`: all. Stands in the header ([`Header::sample`]).
     pub sample: Option<Sample>,
+    /// Hooks to do without; see [`TracerOptions::without`].
+    pub without: Vec<String>,
     /// For the header.
     pub command_line: Vec<String>,
     /// For the header.
@@ -61,6 +63,7 @@ impl RecordOptions {
             time_programs: false,
             detail: Detail::default(),
             sample: None,
+            without: Vec::new(),
             command_line: Vec::new(),
             settings: BTreeMap::new(),
         }
@@ -130,6 +133,7 @@ impl Recorder {
             time_programs: options.time_programs,
             detail: options.detail,
             sample: options.sample,
+            without: options.without.clone(),
         })?;
         let hooks = tracer.hooks().to_vec();
         let header = header(&options, &tracer)?;

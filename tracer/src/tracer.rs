@@ -13,7 +13,7 @@ use tierscope_model::Sample;
 
 use crate::accept::Accept;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
-use crate::hooks::{self, HOOKS, HookReport, program_mut};
+use crate::hooks::{self, FILES, HOOKS, Hook, HookReport, program_mut};
 use crate::kernel::{btf, load_object, release, supported};
 use crate::misses::Misses;
 use crate::processes::{Facts, Processes};
@@ -49,6 +49,8 @@ pub struct TracerOptions {
     pub detail: Detail,
     /// Which requests to record; `None`: all. What carries no id is recorded in any case.
     pub sample: Option<Sample>,
+    /// Hooks to do without, by event, as on a kernel that lacks them; those that tracing needs are taken still.
+    pub without: Vec<String>,
 }
 
 impl Default for TracerOptions {
@@ -59,6 +61,7 @@ impl Default for TracerOptions {
             time_programs: false,
             detail: Detail::default(),
             sample: None,
+            without: Vec::new(),
         }
     }
 }
@@ -106,7 +109,8 @@ impl Tracer {
         supported(&release())?;
         let btf = btf()?;
         let mut tracer = Self::load(&btf, &options)?;
-        let reports = hooks::attach_all(&mut tracer.bpf, &btf, HOOKS, options.detail)?;
+        let left_out = |hook: &Hook| left_out(&options, hook);
+        let reports = hooks::attach_all(&mut tracer.bpf, &btf, HOOKS, left_out)?;
         tracer.hooks.extend(reports);
         tracer.counters.watch(Misses::of_all(&tracer.bpf));
         for (index, service) in options.services.iter().enumerate() {
@@ -262,6 +266,17 @@ impl Tracer {
             .chain(self.usdt.stats())
             .chain(self.accept.stats())
             .collect()
+    }
+}
+
+/// Why `hook` is not to be taken, if it is not.
+fn left_out(options: &TracerOptions, hook: &Hook) -> Option<&'static str> {
+    if options.detail == Detail::Lean && hook.event == FILES {
+        Some("left out at detail lean")
+    } else if options.without.iter().any(|event| event == hook.event) {
+        Some("left out as asked for")
+    } else {
+        None
     }
 }
 

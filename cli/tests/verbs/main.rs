@@ -4,6 +4,7 @@
 mod support;
 
 mod doctor;
+mod fewer_hooks;
 mod hostile_text;
 mod import;
 mod interruption;

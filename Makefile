@@ -1,5 +1,6 @@
 # make demo   installs what is missing, builds, and shows where a slow request's time went
 # make test   the same set-up, then every test; those that use BPF run as root
+# make test-kernels   the tracer's tests on Debian's kernels 6.1 and 6.12 in emulated machines, and on this one
 # make lint   formatting, clippy, and the dependencies' licences and sources
 #
 # Set-up stops with one line, and the status 3 that make reports, where the host cannot do it.
@@ -7,7 +8,7 @@
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo test lint setup
+.PHONY: help demo test test-kernels lint setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -20,6 +21,10 @@ demo: setup
 test: setup
 	cargo test --release --workspace --locked --no-fail-fast \
 		--config 'target."cfg(all())".runner = ["$(CURDIR)/setup/as-root"]'
+
+test-kernels: setup
+	@setup/install kernels
+	tests/kernels/run "$(CARGO_TARGET_DIR)/kernels"
 
 # Clippy in release, so that build scripts and macros are compiled once for it and the tests.
 lint:

@@ -18,6 +18,9 @@ const DESCRIPTORS: u64 = 128;
 /// There where the kernel has uprobes.
 const UPROBES: &str = "/sys/bus/event_source/devices/uprobe/type";
 
+/// Places of one kind that a form is described by.
+const SHOWN: usize = 4;
+
 /// One property of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -182,25 +185,23 @@ fn check_hook(bpf: &mut Ebpf, btf: &Btf, hook: &Hook) -> HookCheck {
     }
 }
 
-/// Its places by kind: `fexit vfs_read, vfs_write; fentry vfs_read`.
+/// Its places by kind: `fexit vfs_read, vfs_write; fentry vfs_read`, the first of them where they are many.
 fn describe(form: &[Place]) -> String {
-    let mut text = String::new();
-    let mut last = "";
-    for (kind, target) in form.iter().map(Place::describe) {
-        let between = match last {
-            "" => "",
-            same if same == kind => ", ",
-            _ => "; ",
-        };
-        text += between;
-        if last != kind {
-            text += kind;
-            text += " ";
+    let same_kind = |a: &Place, b: &Place| a.describe().0 == b.describe().0;
+    let of_kind = |places: &[Place]| {
+        let kind = places.first().map_or("", |place| place.describe().0);
+        let targets: Vec<_> = places.iter().map(|place| place.describe().1).collect();
+        match targets.get(SHOWN..).filter(|rest| !rest.is_empty()) {
+            Some(rest) => format!(
+                "{kind} {} and {} more",
+                targets[..SHOWN].join(", "),
+                rest.len()
+            ),
+            None => format!("{kind} {}", targets.join(", ")),
         }
-        text += target;
-        last = kind;
-    }
-    text
+    };
+    let kinds: Vec<_> = form.chunk_by(same_kind).map(of_kind).collect();
+    kinds.join("; ")
 }
 
 /// Linux 6.1 and newer.

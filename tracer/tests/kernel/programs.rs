@@ -2,6 +2,7 @@
 
 use aya::programs::loaded_programs;
 use tierscope_tracer::hooks::HOOKS;
+use tierscope_tracer::host::{Check, HostReport};
 use tierscope_tracer::wire_record::*;
 use tierscope_tracer::{Tracer, TracerError, TracerOptions, probe_host};
 
@@ -120,7 +121,7 @@ fn the_host_is_looked_at() {
     let report = probe_host();
     assert!(!report.kernel_release.is_empty());
     if can_trace() {
-        println!("{report:#?}");
+        print_hooks(&report);
         assert!(report.can_trace());
         // Accepts are seen in a way of their own.
         assert_eq!(report.hooks.len(), HOOKS.len() + 1);
@@ -129,6 +130,23 @@ fn the_host_is_looked_at() {
         }
     } else {
         assert!(!report.can_trace());
+    }
+}
+
+/// A line for each hook with the kinds of its form, for the table of kernels.
+fn print_hooks(report: &HostReport) {
+    for hook in &report.hooks {
+        let form = hook.taken().map_or("none", |taken| &taken.form);
+        let kinds: Vec<_> = form
+            .split("; ")
+            .filter_map(|part| part.split(' ').next())
+            .collect();
+        println!("hook {}: {}", hook.event, kinds.join(", "));
+    }
+    let user = |check: &&Check| check.what == "programs at uprobes";
+    for check in report.checks.iter().filter(user) {
+        let short = check.detail.split(':').next().unwrap_or_default();
+        println!("hook user-space probes: {short}");
     }
 }
 

@@ -483,15 +483,18 @@ fn two_writers() {
     finish(client, server);
 }
 
-/// A write that the socket takes only a part of.
+/// A write that the socket takes only a part of, and more of them until it takes nothing.
 fn cut_short() {
     gate();
     let listener = listen();
     let (mut client, mut server) = connect(&listener);
     server.set_nonblocking(true).expect("nonblocking");
-    let sent = server.write(&vec![b'x'; 4 * LARGE_BYTES]).expect("write");
-    assert!(sent < 4 * LARGE_BYTES);
-    assert!(server.write(b"no room").is_err());
+    let body = vec![b'x'; 4 * LARGE_BYTES];
+    let mut sent = server.write(&body).expect("write");
+    assert!(sent < body.len());
+    while let Ok(more) = server.write(&body) {
+        sent += more;
+    }
     client.read_exact(&mut vec![0; sent]).expect("read");
     finish(client, server);
 }
@@ -510,7 +513,7 @@ fn in_flight() {
     finish(client, writer.join().expect("writer"));
 }
 
-pub const MANY_EXCHANGES: usize = 20_000;
+pub const MANY_EXCHANGES: usize = 5_000;
 
 /// Enough events to fill a small ring, and to time the programs.
 fn many() {

@@ -2,13 +2,14 @@
 # make test   the same set-up, then every test; those that use BPF run as root
 # make test-kernels   the tracer's tests on Debian's kernels 6.1 and 6.12 in emulated machines, and on this one
 # make lint   formatting, clippy, and the dependencies' licences and sources
+# make bench-overhead   what tracing costs, against its targets, in some 20 minutes on an otherwise idle host
 #
 # Set-up stops with one line, and the status 3 that make reports, where the host cannot do it.
 
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo test test-kernels lint setup
+.PHONY: help demo test test-kernels lint bench-overhead setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -33,6 +34,11 @@ lint:
 	cargo deny --locked check bans licenses sources
 	@setup/install
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+# Exits 1 where a target is missed; figures go to bench-overhead/.
+bench-overhead: setup
+	cargo build --release --workspace --bins --locked
+	@setup/as-root "$(CARGO_TARGET_DIR)/release/tierscope-bench" $(ARGS)
 
 setup:
 	@setup/check

@@ -43,6 +43,11 @@ impl Arm {
         }
     }
 
+    /// Whether it is somebody else's way.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Self::Pipeline | Self::Otel)
+    }
+
     /// Further options of `tierscope record`; none where it does not run.
     pub fn recording(self) -> Option<&'static [&'static str]> {
         match self {

@@ -32,7 +32,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{outcome::Outcome, plan::Plan, stand::Stand};
 
-/// Measure what tracing costs, in some 45 minutes, and say which targets are reached.
+/// Measure what tracing costs, in some 20 minutes, and say which targets are reached.
 #[derive(Parser)]
 struct Cli {
     /// Two short pairs of everything: whether it works, not what it costs.

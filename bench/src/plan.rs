@@ -1,6 +1,6 @@
 //! How much is measured.
 
-use crate::load::Pace;
+use crate::{arm::Arm, load::Pace};
 
 /// Pairs of everything, unless told otherwise.
 const PAIRS: u32 = 10;
@@ -53,12 +53,19 @@ impl Level {
         }
     }
 
+    /// What is measured under it: the peers only where the stack is busy.
+    pub fn arms(self) -> Vec<Arm> {
+        let busy = matches!(self, Self::Saturation | Self::Half);
+        let measured = |arm: &Arm| busy || !arm.is_peer();
+        Arm::ALL.into_iter().filter(measured).collect()
+    }
+
     /// A slow pace needs time for a 99th percentile (s).
     fn seconds(self) -> f64 {
         match self {
-            Self::Rate50 => 8.0,
-            Self::Rate200 => 5.0,
-            _ => 4.0,
+            Self::Rate50 => 7.0,
+            Self::Rate200 => 4.0,
+            _ => 3.0,
         }
     }
 }

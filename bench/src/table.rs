@@ -11,7 +11,7 @@ use crate::{
     neighbour::{self, Neighbour},
     outcome::Outcome,
     plan::Level,
-    programs::Programs,
+    programs::{ProgramCost, Programs},
     sample::Sample,
 };
 
@@ -30,6 +30,7 @@ pub fn whole(outcome: &Outcome) -> String {
     text += &programs(Arm::Full, &outcome.full);
     text += &programs(Arm::Lean, &outcome.lean);
     text += &hits(&outcome.hits);
+    text += &where_it_goes(outcome);
     text += &neighbour(&outcome.neighbour);
     for target in &outcome.targets {
         _ = writeln!(text, "{target}");
@@ -69,7 +70,7 @@ fn of_level(runs: &Runs, level: Level) -> String {
         "",
         "CPU µs"
     );
-    for arm in Arm::ALL {
+    for arm in level.arms() {
         let ms = |ns: u64| ns as f64 / 1e6;
         let cpu = runs.median(level, arm, |sample| sample.stack_us() + sample.tracer_us());
         _ = writeln!(
@@ -117,16 +118,48 @@ fn costs(runs: &Runs) -> String {
         }
         _ = writeln!(
             text,
-            "  {:<18} {:>6.1} µs CPU {:>8.0} bytes {:>7.1} events kept {:>7.1} left out in the kernel {:>6.2} lost",
+            "  {:<18} {:>6.1} µs CPU {:>7.0} bytes {:>6.1} events seen {:>6.1} left out in the kernel {:>6.1} kept {:>5.2} lost; {:>3} MiB resident",
             arm.label(),
             per_request(|tracer| tracer.cpu_ns) / 1000.0,
             per_request(|tracer| tracer.bytes),
-            per_request(|tracer| tracer.kept()),
+            per_request(|tracer| tracer.kept() + tracer.left_out() + tracer.lost()),
             per_request(|tracer| tracer.left_out()),
+            per_request(|tracer| tracer.kept()),
             per_request(|tracer| tracer.lost()),
+            peak(samples) >> 20,
         );
     }
     text + "\n"
+}
+
+/// The tracer's largest resident size in some runs (bytes).
+fn peak(samples: &[Sample]) -> u64 {
+    let tracers = samples.iter().filter_map(|sample| sample.tracer.as_ref());
+    let sizes = tracers.map(|tracer| tracer.peak_rss_bytes);
+    sizes.max().unwrap_or(0)
+}
+
+/// Where a traced request's time goes: programs, traps, and the tracer itself.
+fn where_it_goes(outcome: &Outcome) -> String {
+    let (full, hits) = (&outcome.full, &outcome.hits);
+    let per_request = |ns: u64| ns as f64 / 1000.0 / full.requests.max(1) as f64;
+    let (usdt, kernel): (Vec<_>, Vec<_>) = full.programs.iter().partition(|p| p.is_usdt());
+    let time = |programs: &[&ProgramCost]| per_request(programs.iter().map(|p| p.time_ns).sum());
+    let fired: u64 = usdt.iter().map(|p| p.runs).sum();
+    let fired = fired as f64 / full.requests.max(1) as f64;
+    let hit = (hits.numbers_on.median - hits.numbers_off.median) / 1000.0;
+    let tracer = outcome
+        .runs
+        .median(Level::Half, Arm::Full, Sample::tracer_us);
+    format!(
+        "Where a request's tracing goes at half of saturation, {}: {:.1} µs in kernel hooks, some {:.1} µs at {fired:.1} \
+         hits of USDT probes (of that {:.1} µs in their programs), {:.1} µs in the tracer\n\n",
+        Arm::Full.label(),
+        time(&kernel),
+        fired * hit,
+        time(&usdt),
+        tracer.map_or(0.0, |tracer| tracer.median),
+    )
 }
 
 fn programs(arm: Arm, programs: &Programs) -> String {

@@ -37,6 +37,8 @@ pub fn judge(runs: &Runs, programs: &Programs) -> Vec<Target> {
     vec![
         throughput(runs, Arm::Full, 0.05),
         tail(runs, Arm::Full, 0.05),
+        throughput(runs, Arm::Lean, 0.05),
+        tail(runs, Arm::Lean, 0.05),
         throughput(runs, Arm::Sampled, 0.01),
         tail(runs, Arm::Sampled, 0.01),
         event(programs),

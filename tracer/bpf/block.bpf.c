@@ -45,6 +45,10 @@ static __always_inline struct ts_block *own(u64 key)
 
 	if (!current_traced())
 		return NULL;
+	if (sampling() && !worker_keeps()) {
+		count_sampled_out();
+		return NULL;
+	}
 	if (bpf_map_update_elem(&requests, &key, &r, BPF_ANY))
 		lose(TS_PROGRAM_BLOCK);
 	return bpf_map_lookup_elem(&requests, &key);

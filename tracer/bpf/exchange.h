@@ -172,18 +172,20 @@ static __always_inline void begin_by_read(struct talk *t, struct socket_state *s
 	}
 }
 
-/* The calling thread reads `taken` bytes. */
+/* The calling thread reads `taken` bytes: the verdict on them. */
 static __noinline int reads(const struct sock *sk, struct socket_state *s, u32 taken)
 {
 	struct talk *t = talk_of(s);
 	struct range r = { s->recv_seq, s->recv_seq + taken };
+	u32 verdict;
 
 	if (t)
 		begin_by_read(t, s);
+	verdict = !t || t->all || !t->client ? KEEP : verdict_between(t, r, answers(t, s));
 	poll_reads(s->cookie);
-	worker_does(verdict_on(s, &r, false), TS_PROGRAM_RECV);
+	worker_does(verdict, TS_PROGRAM_RECV);
 	hold_settle(sk, s, false);
-	return 0;
+	return verdict;
 }
 
 /* A send is over; false: it is not told, or not yet. */

@@ -36,9 +36,10 @@ static __always_inline void recv_emit(const struct sock *sk, struct socket_state
 		.taken = taken,
 	};
 	struct arrival newest;
+	u32 verdict = KEEP;
 
 	if (sampling() && taken)
-		reads(sk, s, taken);
+		verdict = reads(sk, s, taken);
 	newest = arrivals_take(sk, s, s->recv_seq + taken);
 	if (newest.ts) {
 		r.arrive_ts = newest.ts;
@@ -48,7 +49,9 @@ static __always_inline void recv_emit(const struct sock *sk, struct socket_state
 	}
 	s->recv_seq += taken;
 	/* The end of the stream is no request's. */
-	if (taken)
+	if (verdict == DROP)
+		count_sampled_out();
+	else if (verdict == UNDECIDED)
 		TELL(sk, s, TS_PROGRAM_RECV, TS_KIND_RECV, &r, ((struct range){ r.seq, r.seq + taken }), false);
 	else
 		EMIT(TS_PROGRAM_RECV, TS_KIND_RECV, &r);

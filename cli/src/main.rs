@@ -1,5 +1,6 @@
 //! tierscope: where one request's time goes, tier by tier, down to the kernel.
 
+mod endpoints;
 mod exit;
 mod select;
 mod terminal;
@@ -28,6 +29,7 @@ enum Verb {
     Record(verbs::record::Args),
     Assemble(verbs::assemble::Args),
     Show(verbs::show::Args),
+    Compare(verbs::compare::Args),
     Export(verbs::export::Args),
     Import(verbs::import::Args),
     Run(verbs::run::Args),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Record(args) => verbs::record::run(args),
         Verb::Assemble(args) => verbs::assemble::run(&args),
         Verb::Show(args) => verbs::show::run(&args),
+        Verb::Compare(args) => verbs::compare::run(&args),
         Verb::Export(args) => verbs::export::run(&args),
         Verb::Import(args) => verbs::import::run(&args),
         Verb::Run(args) => verbs::run::run(&args),

@@ -116,7 +116,8 @@ fn is_imported(trace: &Trace) -> bool {
     root.is_some_and(|root| root.attributes.get(attr::IMPORT_FORMAT).is_some())
 }
 
-fn newest_run() -> anyhow::Result<PathBuf> {
+/// The newest finished run in ./runs.
+pub fn newest_run() -> anyhow::Result<PathBuf> {
     let entries = std::fs::read_dir("runs")
         .context("no ./runs here: name a run folder, or make one with `tierscope run`")?;
     let newest = entries
@@ -129,7 +130,8 @@ fn newest_run() -> anyhow::Result<PathBuf> {
     )
 }
 
-fn read(source: &Path, sink: &mut dyn FnMut(Trace)) -> anyhow::Result<()> {
+/// Hands over every trace of a run folder, a traces.jsonl or a recording.
+pub fn read(source: &Path, sink: &mut dyn FnMut(Trace)) -> anyhow::Result<()> {
     if source.is_dir() {
         return Ok(each_line(&source.join("traces.jsonl"), sink)?);
     }

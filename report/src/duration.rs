@@ -3,7 +3,7 @@
 use tierscope_model::Nanos;
 
 /// A duration with three significant digits: `950 ns`, `312 µs`, `45.2 ms`, `1.23 s`.
-pub(crate) fn human(nanos: Nanos) -> String {
+pub fn human(nanos: Nanos) -> String {
     if nanos < 1_000 {
         return format!("{nanos} ns");
     }

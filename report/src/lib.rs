@@ -1,9 +1,10 @@
-//! Shows a trace to people: a terminal tree and an SVG waterfall.
+//! Shows a trace to people: a terminal tree and an SVG waterfall; and two of them side by side.
 //!
 //! Both are pure: a [`tierscope_model::Trace`] in, a `String` out, the same bytes each time.
 //! Text from outside (paths, SQL, service names) is made visible before it is drawn, so that it
 //! can neither drive a terminal nor break out of the SVG.
 
+mod compare;
 mod duration;
 mod gap;
 mod label;
@@ -14,5 +15,7 @@ mod threads;
 mod tier;
 mod tree;
 
-pub use svg::{SvgOptions, render_svg};
+pub use compare::{Sides, render_comparison, sentence};
+pub use duration::human;
+pub use svg::{SvgOptions, render_comparison_svg, render_svg};
 pub use tree::{TreeOptions, render_tree};

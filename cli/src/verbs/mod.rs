@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub mod assemble;
+pub mod compare;
 pub mod doctor;
 pub mod export;
 pub mod import;

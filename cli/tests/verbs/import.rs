@@ -42,7 +42,7 @@ fn what_cannot_be_read_is_said_with_file_and_place() {
     let bad = scratch.write("bad.json", "{\"data\": [\n{\"spans\": 5}]}");
     let said = tierscope(&["import", &bad]).with(1).err;
     assert!(
-        said.contains("bad.json: line 2, column 10: invalid type"),
+        said.contains("bad.json: line 2, column 11: invalid type"),
         "{said}"
     );
     let none = scratch.write("none.json", "{\"data\": []}");

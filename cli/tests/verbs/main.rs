@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod compare;
 mod doctor;
 mod fewer_hooks;
 mod hostile_text;

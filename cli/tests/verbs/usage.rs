@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::support::{Scratch, tierscope};
 
-const VERBS: [&str; 9] = [
-    "doctor", "lab", "load", "record", "assemble", "show", "export", "import", "run",
+const VERBS: [&str; 10] = [
+    "doctor", "lab", "load", "record", "assemble", "show", "compare", "export", "import", "run",
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod bars;
 mod block;
+mod comparison;
 mod furniture;
 mod hover;
 mod lane;
@@ -16,6 +17,7 @@ use tierscope_model::Trace;
 
 use crate::outline::Outline;
 use crate::tier::Tiers;
+pub use comparison::render_comparison_svg;
 use furniture::{axis, footer, heading, lane_frame, legend};
 use lane::lanes;
 use scale::Scale;

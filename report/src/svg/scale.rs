@@ -9,20 +9,28 @@ use crate::gap::Stretch;
 pub(super) const LEFT: f64 = 184.0;
 /// Right edge of the plot; a label may stand right of it.
 pub(super) const RIGHT: f64 = WIDTH - MARGIN - 64.0;
-/// About so many ticks.
+/// About so many ticks, and at least so many pixels from one to the next.
 const TICKS: u64 = 10;
+const TICK: f64 = 56.0;
 
 /// Where a point in time stands.
 pub(super) struct Scale {
     start: Timestamp,
     whole: Nanos,
+    edges: (f64, f64),
 }
 
 impl Scale {
-    pub(super) fn new((start, end): Stretch) -> Scale {
+    pub(super) fn new(time: Stretch) -> Scale {
+        Scale::between(time, (LEFT, RIGHT))
+    }
+
+    /// A scale from one edge to another, in pixels.
+    pub(super) fn between((start, end): Stretch, edges: (f64, f64)) -> Scale {
         Scale {
             start,
             whole: end.since(start).max(1),
+            edges,
         }
     }
 
@@ -36,12 +44,15 @@ impl Scale {
     }
 
     fn x_at(&self, offset: Nanos) -> f64 {
-        LEFT + offset.min(self.whole) as f64 / self.whole as f64 * (RIGHT - LEFT)
+        let (left, right) = self.edges;
+        left + offset.min(self.whole) as f64 / self.whole as f64 * (right - left)
     }
 
     /// Round ticks: place and text, e.g. `20 ms`.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
-        let step = round_step(self.whole / TICKS);
+        let (left, right) = self.edges;
+        let ticks = (((right - left) / TICK) as u64).clamp(1, TICKS);
+        let step = round_step(self.whole / ticks);
         let (unit, scale) = unit(self.whole);
         let decimals = (0..)
             .find(|d| (step * 10u64.pow(*d)).is_multiple_of(scale))

@@ -15,7 +15,7 @@ use crate::outline::Outline;
 use crate::text::visible_clip;
 use crate::tier::Tiers;
 use build::Builder;
-use paint::Paint;
+pub(crate) use paint::Paint;
 use print::Printer;
 
 /// How to draw the tree.
@@ -37,8 +37,13 @@ pub fn render_tree(trace: &Trace, options: &TreeOptions) -> String {
     let text = draw(trace, options);
     match options.unicode {
         true => text,
-        false => text.chars().map(ascii).collect(),
+        false => to_ascii(&text),
     }
+}
+
+/// The text with one ASCII character for each.
+pub(crate) fn to_ascii(text: &str) -> String {
+    text.chars().map(ascii).collect()
 }
 
 fn draw(trace: &Trace, options: &TreeOptions) -> String {
@@ -70,6 +75,9 @@ fn ascii(c: char) -> char {
     match c {
         '→' => '>',
         '×' => 'x',
+        'Δ' => 'd',
+        '▸' => '>',
+        '−' | '–' => '-',
         'µ' => 'u',
         '·' => '-',
         '…' => '~',

@@ -6,28 +6,28 @@ const TIERS: [&str; 6] = ["39", "32", "94", "35", "36", "31"];
 const NETWORK: &str = "33";
 
 /// Wraps text in escape sequences, or leaves it alone.
-pub(super) struct Paint {
+pub(crate) struct Paint {
     color: bool,
 }
 
 impl Paint {
-    pub(super) fn new(color: bool) -> Paint {
+    pub(crate) fn new(color: bool) -> Paint {
         Paint { color }
     }
 
-    pub(super) fn bold(&self, text: &str) -> String {
+    pub(crate) fn bold(&self, text: &str) -> String {
         self.wrap("1", text)
     }
 
-    pub(super) fn dim(&self, text: &str) -> String {
+    pub(crate) fn dim(&self, text: &str) -> String {
         self.wrap("2", text)
     }
 
-    pub(super) fn red(&self, text: &str) -> String {
+    pub(crate) fn red(&self, text: &str) -> String {
         self.wrap("31", text)
     }
 
-    pub(super) fn tier(&self, tier: Option<usize>, text: &str) -> String {
+    pub(crate) fn tier(&self, tier: Option<usize>, text: &str) -> String {
         self.wrap(tier.map_or(NETWORK, |t| TIERS[t % TIERS.len()]), text)
     }
 

@@ -1,0 +1,124 @@
+//! What an endpoint's requests normally do at each path.
+
+use std::collections::HashMap;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tierscope_model::{Nanos, Trace};
+
+use super::group::{Group, Path, groups};
+use super::overlap;
+
+/// Most paths that are told apart: a program that makes up statements may not fill the memory.
+const LIMIT: usize = 32_768;
+/// The share of requests that lies below what is normal, and above it.
+const TAIL: f64 = 0.05;
+/// Under so many requests nothing is said.
+const LEAST: u64 = 20;
+/// Greatest time that is told from greater ones: 2⁶² ns are 146 years.
+const GREATEST: Nanos = 1 << 62;
+
+/// From which time to which a row is as usual: the middle nine tenths, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Normal {
+    /// One request in twenty has less.
+    pub from_ns: Nanos,
+    /// One in twenty has more.
+    pub to_ns: Nanos,
+}
+
+impl Normal {
+    /// Whether a time lies in it; a baseline knows its edges within 1 %.
+    pub(super) fn holds(&self, nanos: Nanos) -> bool {
+        let slack = |edge: Nanos| edge / 100;
+        let low = self.from_ns - slack(self.from_ns);
+        (low..=self.to_ns.saturating_add(slack(self.to_ns))).contains(&nanos)
+    }
+}
+
+/// Time on the critical path, by path, over many requests of an endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Usual {
+    requests: u64,
+    paths: HashMap<Path, Times>,
+}
+
+/// Times at one path, of one request each.
+#[derive(Clone, Debug)]
+struct Times {
+    /// Without what is under it.
+    own: Histogram<u32>,
+    /// With it.
+    whole: Histogram<u32>,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        // Two significant digits: within 1 %.
+        let empty = Histogram::new(2).expect("two digits are possible");
+        Times {
+            own: empty.clone(),
+            whole: empty,
+        }
+    }
+}
+
+impl Usual {
+    /// Takes a trace in. One that may lack something is left out.
+    pub fn learn(&mut self, trace: &Trace) {
+        if trace.incomplete.is_empty() && !trace.spans.is_empty() {
+            self.requests += 1;
+            self.insert(&groups(trace, overlap(trace)));
+        }
+    }
+
+    /// Takes groups in and gives their time on the critical path, with all under them.
+    fn insert(&mut self, groups: &[Group<'_>]) -> Nanos {
+        let mut sum = 0;
+        for group in groups {
+            let own = group.cell.critical_ns;
+            let whole = own + self.insert(&group.children);
+            if self.paths.len() < LIMIT || self.paths.contains_key(&group.path) {
+                let times = self.paths.entry(group.path).or_default();
+                insert(&mut times.own, own);
+                insert(&mut times.whole, whole);
+            }
+            sum += whole;
+        }
+        sum
+    }
+
+    /// How many requests it is of.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// What is normal at a path: its own time, and that with all under it; none where too few requests
+    /// were seen. A path that a request does not have takes it no time.
+    pub(super) fn normal(&self, path: Path) -> Option<(Normal, Normal)> {
+        let of = |times: Option<&Histogram<u32>>| Normal {
+            from_ns: times.map_or(0, |times| self.quantile(times, TAIL)),
+            to_ns: times.map_or(0, |times| self.quantile(times, 1.0 - TAIL)),
+        };
+        let times = self.paths.get(&path);
+        let both = (of(times.map(|t| &t.own)), of(times.map(|t| &t.whole)));
+        (self.requests >= LEAST).then_some(both)
+    }
+
+    /// The time that `share` of all requests do not exceed; those that were not counted took none.
+    fn quantile(&self, times: &Histogram<u32>, share: f64) -> Nanos {
+        let without = self.requests.saturating_sub(times.len()) as f64;
+        let rank = share * self.requests as f64 - without;
+        match rank > 0.0 {
+            true => times.value_at_quantile(rank / times.len() as f64),
+            false => 0,
+        }
+    }
+}
+
+fn insert(times: &mut Histogram<u32>, nanos: Nanos) {
+    if times.record(nanos.min(GREATEST)).is_err() {
+        // Where it cannot grow so far: as the greatest that it can tell.
+        times.saturating_record(nanos);
+    }
+}

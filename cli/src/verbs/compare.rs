@@ -1,0 +1,193 @@
+//! `tierscope compare`: two traces side by side, and what differs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tierscope_analyzer::{Comparison, Usual, compare};
+use tierscope_experiments::private_file;
+use tierscope_model::Trace;
+use tierscope_report::{Sides, human, render_comparison, render_comparison_svg, sentence};
+
+use crate::endpoints::{Endpoint, endpoints, typical};
+use crate::exit::Done;
+use crate::select::{Selection, newest_run};
+use crate::terminal::{print, print_json, tree_options};
+
+/// Show two requests side by side: what differs, and what of it is on the critical path.
+#[derive(clap::Args)]
+#[command(
+    after_help = "A and B are ids of requests or traces (their first few digits do), runs, or \
+    RUN:ID. A run stands for the typical request of the other's endpoint; two runs for the endpoint \
+    that differs most between them. Without B, A is compared with its endpoint's typical request."
+)]
+pub struct Args {
+    /// A request, or a run.
+    a: String,
+    /// Another; A's typical one if left out.
+    b: Option<String>,
+    /// Where ids are looked for: a run folder, a traces.jsonl, or a recording (.tsrec); the newest run in
+    /// ./runs if left out.
+    #[arg(long, value_name = "RUN")]
+    run: Option<PathBuf>,
+    /// The endpoint of which two runs are compared.
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
+    /// Write a picture here instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    svg: Option<PathBuf>,
+    /// Print the comparison as JSON instead.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What an argument names.
+#[derive(Clone, Debug)]
+struct Named {
+    source: PathBuf,
+    /// None: the typical request.
+    id: Option<String>,
+}
+
+/// A trace, and what it is in words.
+struct Side {
+    trace: Trace,
+    words: String,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<Done> {
+    let (a, b) = named(args)?;
+    let [found_a, found_b] = [&a, &b].map(|side| by_id(side));
+    let (found_a, found_b) = (found_a?, found_b?);
+    let known = found_b.as_ref().or(found_a.as_ref());
+    let endpoint = args
+        .endpoint
+        .clone()
+        .or(known.map(|side| side.trace.endpoint.clone()));
+    let endpoint = endpoint.map_or_else(|| most_different(&a.source, &b.source), Ok)?;
+    let mut usual = Usual::default();
+    let of_a = endpoints(&a.source, Some(&endpoint), &mut usual)?;
+    let of_b = match b.source == a.source || found_b.is_some() {
+        true => BTreeMap::new(),
+        false => endpoints(&b.source, None, &mut Usual::default())?,
+    };
+    let side = |found: Option<Side>, named: &Named, of: &BTreeMap<String, Endpoint>| match found {
+        Some(side) => Ok(side),
+        None => of_run(&named.source, &endpoint, of.get(&endpoint)),
+    };
+    let of_b = if of_b.is_empty() { &of_a } else { &of_b };
+    let (a, b) = (side(found_a, &a, &of_a)?, side(found_b, &b, of_b)?);
+    let comparison = compare(&a.trace, &b.trace, Some(&usual));
+    let sides = Sides {
+        a: a.words,
+        b: b.words,
+    };
+    show(args, &comparison, &sides)
+}
+
+/// What both arguments name; one alone is compared with the typical one of its run.
+fn named(args: &Args) -> anyhow::Result<(Named, Named)> {
+    let first = parse(&args.a, args)?;
+    match &args.b {
+        Some(b) => Ok((first, parse(b, args)?)),
+        None if first.id.is_none() => bail!(
+            "{}: a run alone has nothing to be compared with; name a request of it, or a second run",
+            args.a
+        ),
+        None => {
+            let typical = Named {
+                id: None,
+                ..first.clone()
+            };
+            Ok((typical, first))
+        }
+    }
+}
+
+/// A run, a run and an id, or an id.
+fn parse(text: &str, args: &Args) -> anyhow::Result<Named> {
+    if Path::new(text).exists() {
+        return Ok(Named {
+            source: text.into(),
+            id: None,
+        });
+    }
+    if let Some((run, id)) = text.rsplit_once(':') {
+        let (source, id) = (PathBuf::from(run), Some(id.to_owned()));
+        return Ok(Named { source, id });
+    }
+    let is_id = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_id {
+        bail!("{text}: neither a run nor the beginning of an id");
+    }
+    let source = args.run.clone().map_or_else(newest_run, Ok)?;
+    let id = Some(text.to_owned());
+    Ok(Named { source, id })
+}
+
+fn by_id(named: &Named) -> anyhow::Result<Option<Side>> {
+    let Some(id) = &named.id else {
+        return Ok(None);
+    };
+    let selection = Selection {
+        source: Some(named.source.clone()),
+        id: Some(id.clone()),
+        endpoint: None,
+        slowest: true,
+    };
+    let trace = selection.slowest()?;
+    let request = trace.request_id.map(|id| format!("request {id}"));
+    let words = request.unwrap_or_else(|| format!("trace {}", trace.trace_id));
+    Ok(Some(Side { trace, words }))
+}
+
+fn of_run(source: &Path, name: &str, endpoint: Option<&Endpoint>) -> anyhow::Result<Side> {
+    let trace = typical(source, name, endpoint)?;
+    let count = endpoint.map_or(0, Endpoint::count);
+    let id = trace
+        .request_id
+        .map_or(trace.trace_id.to_string(), |id| id.to_string());
+    let words = format!("typical of {count} in {} ({}…)", source.display(), &id[..8]);
+    Ok(Side { trace, words })
+}
+
+/// The endpoint of two runs whose medians differ most; prints all.
+fn most_different(a: &Path, b: &Path) -> anyhow::Result<String> {
+    let [of_a, of_b] = [a, b].map(|source| endpoints(source, None, &mut Usual::default()));
+    let (of_a, of_b) = (of_a?, of_b?);
+    let both = of_a
+        .iter()
+        .filter_map(|(name, one)| Some((name, one, of_b.get(name)?)));
+    let both: Vec<_> = both.collect();
+    for (name, one, two) in &both {
+        let (n, m) = (one.count(), two.count());
+        let (from, to) = (human(one.median()), human(two.median()));
+        eprintln!("{name}: median {from} of {n} → {to} of {m}");
+    }
+    let most = both
+        .into_iter()
+        .max_by_key(|(_, one, two)| one.median().abs_diff(two.median()));
+    let most = most.map(|(name, ..)| name.clone());
+    most.context("the two runs have no endpoint in common")
+}
+
+fn show(args: &Args, comparison: &Comparison<'_>, sides: &Sides) -> anyhow::Result<Done> {
+    if args.json {
+        print_json(&serde_json::json!({
+            "a": {"what": sides.a, "duration_ns": comparison.a.duration()},
+            "b": {"what": sides.b, "duration_ns": comparison.b.duration()},
+            "sentence": sentence(comparison),
+            "comparison": comparison,
+        }))?;
+    } else if let Some(path) = &args.svg {
+        private_file(path)?
+            .write_all(render_comparison_svg(comparison, sides).as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        print(&format!("{}\n", path.display()))?;
+    } else {
+        print(&render_comparison(comparison, sides, &tree_options()))?;
+    }
+    Ok(Done::Well)
+}

@@ -30,10 +30,13 @@ pub struct Verdicts {
     pub unverified: u64,
 }
 
-/// Bound request ids by connection, in order of time; none where a transaction begins or ends.
+/// When a message was sent, and where it lay in what was sent: a ROLLBACK may go with the next query.
+type Place = (Timestamp, usize);
+
+/// Bound request ids by connection, in order; none where a transaction begins or ends.
 #[derive(Debug, Default)]
 pub struct Truth {
-    bound: HashMap<SocketCookie, BTreeMap<Timestamp, Option<RequestId>>>,
+    bound: HashMap<SocketCookie, BTreeMap<Place, Option<RequestId>>>,
 }
 
 impl Truth {
@@ -51,8 +54,7 @@ impl Truth {
                 continue;
             }
             let bound = self.bound.entry(send.cookie).or_default();
-            let here = bound.entry(send.start).or_insert(None);
-            *here = id.or(*here);
+            bound.insert((send.start, message.offset), id);
         }
     }
 
@@ -83,12 +85,15 @@ impl Truth {
             .attributes
             .text(attr::DB_QUERY_TEXT)
             .unwrap_or_default();
+        let (first, last) = ((span.start, 0), (span.start, usize::MAX));
         let nearest = if ENDS.iter().any(|end| text.starts_with(end)) {
-            bound.range(..span.start).next_back()
+            bound.range(..first).next_back()
         } else if text.starts_with(BEGIN) {
-            bound.range((Excluded(span.start), Unbounded)).next()
+            bound.range((Excluded(last), Unbounded)).next()
         } else {
-            bound.range(span.start..).next()
+            let mut with = bound.range(first..=last);
+            let own = with.find(|(_, id)| id.is_some());
+            own.or_else(|| bound.range((Excluded(last), Unbounded)).next())
         };
         nearest.and_then(|(_, id)| *id)
     }
@@ -131,6 +136,15 @@ mod tests {
 
     fn says(sql: &str, at: u64) -> Event {
         sent(b'Q', format!("{sql}\0").as_bytes(), at)
+    }
+
+    /// What two events sent, in one call.
+    fn together(first: &Event, mut second: Event) -> Event {
+        if let (Body::Send(first), Body::Send(second)) = (&first.body, &mut second.body) {
+            second.head.splice(0..0, first.head.iter().copied());
+            second.len += first.len;
+        }
+        second
     }
 
     fn sent(tag: u8, body: &[u8], at: u64) -> Event {
@@ -215,8 +229,7 @@ mod tests {
             bind(ID, 110),
             says("COMMIT", 120),
             says("BEGIN", 200),
-            says("ROLLBACK", 210),
-            bind(ID, 300),
+            together(&says("ROLLBACK", 210), bind(ID, 210)),
         ] {
             truth.note(&event);
         }

@@ -80,6 +80,7 @@ static __always_inline u32 read_names(struct naming *n, struct file *file)
 	for (int i = 0; i < NAME_COMPONENTS; i++) {
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+		const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
 		long length;
 
 		if (dentry == parent || dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
@@ -91,9 +92,11 @@ static __always_inline u32 read_names(struct naming *n, struct file *file)
 			mount = above;
 			continue;
 		}
+		/* Right before its use: 6.1 forgets a bound that is put aside. */
+		barrier_var(used);
 		if (used > NAME_TEXT)
 			break;
-		length = bpf_probe_read_kernel_str(n->text + used, NAME_BYTES, BPF_CORE_READ(dentry, d_name.name));
+		length = bpf_probe_read_kernel_str(n->text + used, NAME_BYTES, name);
 		if (length <= 0)
 			break;
 		used += length & (2 * NAME_BYTES - 1);

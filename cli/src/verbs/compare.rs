@@ -59,7 +59,7 @@ struct Side {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let (a, b) = named(args)?;
-    let [found_a, found_b] = [&a, &b].map(|side| by_id(side));
+    let [found_a, found_b] = [&a, &b].map(by_id);
     let (found_a, found_b) = (found_a?, found_b?);
     let known = found_b.as_ref().or(found_a.as_ref());
     let endpoint = args

@@ -49,7 +49,7 @@ pub struct Args {
 }
 
 /// Its words.
-pub fn detail() -> impl TypedValueParser<Value = Detail> + Clone {
+pub fn detail() -> impl TypedValueParser<Value = Detail> {
     PossibleValuesParser::new(["lean", "full"]).map(|level| match level.as_str() {
         "lean" => Detail::Lean,
         _ => Detail::Full,

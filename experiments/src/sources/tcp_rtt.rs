@@ -97,14 +97,19 @@ impl<'a> RoundTrips<'a> {
             .iter()
             .filter_map(|info| Some((info, self.seen.get(&info.local_port)?)))
             .collect();
-        let of = |pair: &dyn Fn(&SocketInfo, &Seen) -> Option<(f64, f64)>| -> Vec<_> {
-            pairs.iter().filter_map(|(i, s)| pair(i, s)).collect()
-        };
         vec![
-            compare(HANDSHAKE, &of(&handshakes)),
-            compare(REQUEST, &of(&requests)),
+            compare(HANDSHAKE, &times(&pairs, handshakes)),
+            compare(REQUEST, &times(&pairs, requests)),
         ]
     }
+}
+
+fn times(
+    pairs: &[(&SocketInfo, &Seen)],
+    of: fn(&SocketInfo, &Seen) -> Option<(f64, f64)>,
+) -> Vec<(f64, f64)> {
+    let pairs = pairs.iter();
+    pairs.filter_map(|(info, seen)| of(info, seen)).collect()
 }
 
 /// Theirs and ours, ns.

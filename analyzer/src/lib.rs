@@ -3,11 +3,37 @@
 //! Pure: traces in, findings out. The critical path works on any tree of intervals, so traces made by
 //! others are measured by the same walk.
 
+mod baseline;
+mod busy;
+mod cause;
 mod compare;
+mod delta;
+mod detect;
+mod finding;
+mod judge;
+mod limit;
+mod names;
 mod path;
+mod profile;
+mod role;
+mod segment;
 mod self_time;
+mod sketch;
+mod tally;
 mod tree;
+mod typical;
+mod words;
 
+pub use baseline::{Baseline, BaselineError, SMALLEST};
+pub use busy::Busy;
+pub use cause::{Cause, CauseKind};
 pub use compare::{Cell, Comparison, Normal, Row, Tag, Usual, compare};
+pub use delta::Repeated;
+pub use finding::{Delta, Finding, Flagged, Kind};
+pub use judge::{Judge, Verdict};
+pub use limit::Limit;
 pub use path::{CriticalPath, Overlap, Step};
+pub use segment::{Segment, State, segments};
+pub use sketch::Sketch;
+pub use tally::{Group, Tally};
 pub use tree::{Node, Tree};

@@ -1,0 +1,93 @@
+//! Which requests were on a CPU, so that another one's wait can be put down to them.
+
+use std::collections::BTreeMap;
+
+use tierscope_model::{Doing, Nanos, Span, Timestamp, Trace};
+
+/// Work shorter than this keeps nobody waiting.
+const SHORTEST: Nanos = 1_000_000;
+/// A pause within the work that is shorter than this does not end it.
+const PAUSE: Nanos = 1_000_000;
+/// Most stretches of work that are kept; of more, the latest.
+const LIMIT: usize = 65_536;
+
+/// A stretch of work of one thread for one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) end: Timestamp,
+    /// The request, e.g. `GET /api/report/{id} (request 9c1f…)`.
+    pub(crate) request: String,
+}
+
+/// Stretches of work by process, start and thread.
+#[derive(Clone, Debug, Default)]
+pub struct Busy {
+    stretches: BTreeMap<(Timestamp, u32, u32), Stretch>,
+    longest: Nanos,
+}
+
+impl Busy {
+    /// Notes when a trace's request kept threads busy.
+    pub fn note(&mut self, trace: &Trace) {
+        for span in &trace.spans {
+            self.span(trace, span);
+        }
+    }
+
+    fn span(&mut self, trace: &Trace, span: &Span) {
+        let mut work: Vec<(u32, Timestamp, Timestamp)> = Vec::new();
+        let running = span
+            .slices
+            .iter()
+            .filter(|s| s.doing == Doing::Running && !s.shared);
+        for slice in running.filter(|slice| slice.instead.is_none()) {
+            let joins = |(tid, _, end): &&mut (u32, Timestamp, Timestamp)| {
+                *tid == slice.tid && slice.start.since(*end) < PAUSE
+            };
+            match work.iter_mut().rev().find(joins) {
+                Some(open) => open.2 = slice.end,
+                None => work.push((slice.tid, slice.start, slice.end)),
+            }
+        }
+        for (tid, start, end) in work {
+            if end.since(start) >= SHORTEST {
+                self.keep(trace, (start, span.resource.pid, tid), end);
+            }
+        }
+    }
+
+    fn keep(&mut self, trace: &Trace, key: (Timestamp, u32, u32), end: Timestamp) {
+        let id = trace.trace_id.to_string();
+        let request = format!("{} (request {}…)", trace.endpoint, &id[..4]);
+        self.longest = self.longest.max(end.since(key.0));
+        self.stretches.insert(key, Stretch { end, request });
+        if self.stretches.len() > LIMIT {
+            self.stretches.pop_first();
+        }
+    }
+
+    /// Which requests kept threads of a process busy within some time, and for how long; the longest
+    /// first. Also how many threads that were.
+    pub(crate) fn during(
+        &self,
+        pid: u32,
+        (from, to): (Timestamp, Timestamp),
+    ) -> (usize, Vec<(&str, Nanos)>) {
+        let first = (from - self.longest, 0, 0);
+        let mut threads: Vec<u32> = Vec::new();
+        let mut requests: BTreeMap<&str, Nanos> = BTreeMap::new();
+        let overlapping = self.stretches.range(first..(to, 0, 0));
+        for ((start, _, tid), stretch) in overlapping.filter(|((_, of, _), _)| *of == pid) {
+            let nanos = stretch.end.min(to).since((*start).max(from));
+            if nanos > 0 {
+                *requests.entry(&stretch.request).or_default() += nanos;
+                threads.push(*tid);
+            }
+        }
+        threads.sort_unstable();
+        threads.dedup();
+        let mut requests: Vec<_> = requests.into_iter().collect();
+        requests.sort_by_key(|(request, nanos)| (std::cmp::Reverse(*nanos), *request));
+        (threads.len(), requests)
+    }
+}

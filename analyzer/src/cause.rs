@@ -1,0 +1,108 @@
+//! What a nanosecond of the critical path is put down to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The kinds of cause. Every nanosecond of a request's critical path has exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// A lost segment kept bytes from their reader.
+    Retransmit,
+    /// Bytes lay in a socket's receive queue while their reader did something else, or slept.
+    Unread,
+    /// A thread was runnable and had no CPU, or bytes lay unread for that reason.
+    RunQueue,
+    /// Bytes had been written and had not left.
+    Send,
+    /// Bytes were on the way, or a connection was being made.
+    Wire,
+    /// A connection of the pool was waited for.
+    Pool,
+    /// A PostgreSQL lock was waited for.
+    Lock,
+    /// A lightweight lock inside PostgreSQL was waited for.
+    Lwlock,
+    /// A process waited for a disk.
+    Disk,
+    /// The application's own file operation.
+    File,
+    /// PostgreSQL worked on a statement.
+    Execution,
+    /// A server that passes requests on was at it.
+    Proxy,
+    /// A process was stopped.
+    Stopped,
+    /// The application was on a CPU.
+    Cpu,
+    /// No thread worked for the request, and nothing else is known that it waited for.
+    Asleep,
+}
+
+/// A kind of cause, and of what: a hop, a service, a statement, a file operation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Cause {
+    /// Which kind.
+    pub kind: CauseKind,
+    /// Of what: for the ways of bytes both ends in the bytes' direction (`nginx → app`), else a
+    /// service, a statement or a file operation.
+    pub of: Arc<str>,
+}
+
+impl Cause {
+    /// A cause; `back` turns a hop around.
+    pub(crate) fn new(kind: CauseKind, of: &Arc<str>, back: bool) -> Cause {
+        let of = match of.split_once(" → ") {
+            Some((near, far)) if back && kind.is_way() => format!("{far} → {near}").into(),
+            _ => of.clone(),
+        };
+        Cause { kind, of }
+    }
+
+    /// The end that was to read; for other causes the whole of what it is of.
+    pub fn reader(&self) -> &str {
+        self.of.split_once(" → ").map_or(&self.of, |(_, to)| to)
+    }
+}
+
+impl CauseKind {
+    /// Whether it is of bytes on their way between two processes.
+    pub fn is_way(self) -> bool {
+        matches!(
+            self,
+            CauseKind::Retransmit | CauseKind::Unread | CauseKind::Send | CauseKind::Wire
+        )
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            CauseKind::Retransmit => "retransmit",
+            CauseKind::Unread => "receive queue",
+            CauseKind::RunQueue => "run queue",
+            CauseKind::Send => "send",
+            CauseKind::Wire => "wire",
+            CauseKind::Pool => "db pool wait",
+            CauseKind::Lock => "lock wait",
+            CauseKind::Lwlock => "lwlock wait",
+            CauseKind::Disk => "disk wait",
+            CauseKind::File => "file I/O",
+            CauseKind::Execution => "execution",
+            CauseKind::Proxy => "proxy",
+            CauseKind::Stopped => "stopped",
+            CauseKind::Cpu => "on CPU",
+            CauseKind::Asleep => "asleep",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of.is_empty() {
+            true => f.write_str(self.kind.name()),
+            false => write!(f, "{}, {}", self.kind.name(), self.of),
+        }
+    }
+}

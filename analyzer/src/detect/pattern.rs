@@ -1,0 +1,95 @@
+//! A changed I/O pattern: more operations, files, bytes or disk requests than the endpoint ever does.
+
+use tierscope_model::Nanos;
+
+use super::Case;
+use crate::cause::CauseKind;
+use crate::finding::{Finding, Kind};
+use crate::limit::Limit;
+use crate::sketch::Sketch;
+use crate::words::{grouped, ms};
+
+/// The least cost that is a finding; and 1/20 of the request.
+const FLOOR: Nanos = 1_000_000;
+/// So many bytes more are worth a word.
+const BYTES: u64 = 1 << 20;
+
+struct Measure<'a> {
+    what: &'static str,
+    value: u64,
+    limit: Limit,
+    sketch: &'a Sketch,
+}
+
+pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
+    let floor = FLOOR.max(case.profile.duration / 20);
+    let cost = cost(case);
+    let over = measures(case).into_iter().find(|m| m.value > m.limit.limit);
+    let over = over.filter(|_| cost >= floor)?;
+    let (value, usual) = (grouped(over.value), grouped(over.limit.p50));
+    let io = &case.profile.io;
+    Some(Finding {
+        kind: Kind::IoPattern,
+        of: over.what.to_owned(),
+        span: None,
+        cost_ns: cost,
+        value: over.value,
+        normal: over.limit,
+        floor_ns: floor,
+        p: over.limit.p(Some(over.sketch), over.value),
+        sentence: format!(
+            "{value} {} for one {}; normally {usual}, p99.9 {} over {} requests. In all {} operations on {} files, {} bytes, {} disk requests.",
+            over.what,
+            case.trace.endpoint,
+            grouped(over.limit.top),
+            grouped(over.limit.n),
+            grouped(io.operations),
+            grouped(io.files),
+            grouped(io.bytes),
+            grouped(io.blocks),
+        ),
+        threshold: format!(
+            "more than {} {}, at a cost of {} or more",
+            grouped(over.limit.limit),
+            over.what,
+            ms(floor)
+        ),
+    })
+}
+
+fn measures<'a>(case: &Case<'a>) -> [Measure<'a>; 4] {
+    let (io, normal, all) = (&case.profile.io, case.normal, case.endpoint);
+    let measure = |what, value, limit, sketch| Measure {
+        what,
+        value,
+        limit,
+        sketch,
+    };
+    let bytes = Limit {
+        limit: (2 * normal.bytes.top).max(normal.bytes.p50 + BYTES),
+        ..normal.bytes
+    };
+    [
+        measure("files", io.files, normal.files, &all.files),
+        measure(
+            "file operations",
+            io.operations,
+            normal.operations,
+            &all.operations,
+        ),
+        measure("disk requests", io.blocks, normal.blocks, &all.blocks),
+        measure("bytes", io.bytes, bytes, &all.bytes),
+    ]
+}
+
+/// What files and disks cost over the typical request.
+fn cost(case: &Case<'_>) -> Nanos {
+    let causes = case.profile.causes.iter();
+    let of_files = causes.filter(|(cause, _)| {
+        matches!(
+            case.names.cause_of(*cause).kind,
+            CauseKind::File | CauseKind::Disk
+        )
+    });
+    of_files.map(|(cause, _)| case.cost(*cause)).sum()
+}

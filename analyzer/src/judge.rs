@@ -1,0 +1,112 @@
+//! Traces, judged one by one against a baseline.
+
+use std::collections::HashMap;
+
+use tierscope_model::Trace;
+
+use crate::baseline::Baseline;
+use crate::busy::Busy;
+use crate::delta::{deltas, told};
+use crate::detect::{Case, findings};
+use crate::finding::Flagged;
+use crate::limit::{Normal, Source};
+use crate::profile::Profile;
+
+/// What became of a trace.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Nothing about it is out of the ordinary.
+    Normal,
+    /// Something is.
+    Flagged(Box<Flagged>),
+    /// It may lack something: no verdict.
+    Incomplete,
+    /// Its endpoint's baseline is too small: no verdict.
+    TooSmall,
+}
+
+/// Judges traces. It is as large as its baseline, however many traces it sees.
+#[derive(Debug)]
+pub struct Judge {
+    pub(crate) baseline: Baseline,
+    normals: HashMap<String, Normal>,
+    busy: Busy,
+}
+
+impl Judge {
+    /// A judge by a baseline of other traces than those to be judged.
+    pub fn new(baseline: Baseline) -> Judge {
+        Judge::by(baseline, Source::Other)
+    }
+
+    /// A judge of the very traces that the baseline was learned from: what lies apart from all others is
+    /// left out of it first.
+    pub fn of_same(baseline: Baseline) -> Judge {
+        Judge::by(baseline, Source::Same)
+    }
+
+    fn by(baseline: Baseline, source: Source) -> Judge {
+        let endpoints = baseline.endpoints.iter().filter(|(_, e)| !e.is_too_small());
+        let normal = |endpoint| Normal::of(endpoint, &baseline.names, source);
+        let normals = endpoints
+            .map(|(name, e)| (name.clone(), normal(e)))
+            .collect();
+        let busy = Busy::default();
+        Judge {
+            baseline,
+            normals,
+            busy,
+        }
+    }
+
+    /// The judge, told which requests kept threads busy: other requests' waits are put down to them.
+    pub fn knowing(self, busy: Busy) -> Judge {
+        Judge { busy, ..self }
+    }
+
+    /// Judges one trace.
+    pub fn judge(&mut self, trace: &Trace) -> Verdict {
+        self.judged(trace).0
+    }
+
+    /// The verdict, and the trace as it was measured.
+    pub(crate) fn judged(&mut self, trace: &Trace) -> (Verdict, Option<Profile>) {
+        let Some(profile) = self.baseline.measure(trace) else {
+            return (Verdict::Incomplete, None);
+        };
+        let verdict = self.verdict(trace, &profile);
+        (verdict, Some(profile))
+    }
+
+    fn verdict(&self, trace: &Trace, profile: &Profile) -> Verdict {
+        let normal = self.normals.get(&trace.endpoint);
+        let Some((normal, endpoint)) = normal.zip(self.baseline.endpoints.get(&trace.endpoint))
+        else {
+            return Verdict::TooSmall;
+        };
+        let names = &self.baseline.names;
+        let case = Case {
+            trace,
+            profile,
+            normal,
+            endpoint,
+            names,
+            busy: &self.busy,
+        };
+        let findings = findings(&case);
+        if findings.is_empty() {
+            return Verdict::Normal;
+        }
+        Verdict::Flagged(Box::new(Flagged {
+            endpoint: trace.endpoint.clone(),
+            request_id: trace.request_id,
+            trace_id: trace.trace_id,
+            start: profile.start,
+            duration_ns: profile.duration,
+            baseline_ns: normal.typical.duration,
+            excess_ns: profile.duration as i64 - normal.typical.duration as i64,
+            findings,
+            deltas: told(deltas(profile, &normal.typical), names),
+        }))
+    }
+}

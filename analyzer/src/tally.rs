@@ -1,0 +1,135 @@
+//! What a run's verdicts come to: groups of findings, and the dearest requests. Bounded, however many
+//! traces there are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tierscope_model::{Nanos, RequestId, TraceId};
+
+use crate::finding::{Flagged, Kind};
+use crate::judge::Verdict;
+
+/// Most requests whose findings are kept one by one; of more, the dearest.
+const REQUESTS: usize = 10_000;
+/// Most groups.
+const GROUPS: usize = 4_096;
+
+/// Findings of one kind, of one thing, at one endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Which kind.
+    pub kind: Kind,
+    /// Of what, as in [`crate::Finding::of`].
+    pub of: String,
+    /// Method and route template.
+    pub endpoint: String,
+    /// Requests.
+    pub requests: u64,
+    /// What they cost in all, in nanoseconds.
+    pub cost_ns: Nanos,
+    /// The dearest of them: its cost, its request, the sentence about it, and the limit it crossed.
+    pub worst_ns: Nanos,
+    /// Its request.
+    pub request_id: Option<RequestId>,
+    /// Its trace.
+    pub trace_id: TraceId,
+    /// The sentence about it.
+    pub sentence: String,
+    /// The limit that it crossed.
+    pub threshold: String,
+}
+
+type GroupKey = (Kind, String, String);
+
+/// Counts of verdicts, and what was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Traces judged.
+    pub judged: u64,
+    /// Of these, those with findings.
+    pub flagged: u64,
+    /// Traces without a verdict because something of them may be missing.
+    pub incomplete: u64,
+    /// Traces without a verdict because their endpoint's baseline is too small.
+    pub too_small: BTreeMap<String, u64>,
+    groups: BTreeMap<GroupKey, Group>,
+    requests: Vec<Flagged>,
+}
+
+impl Tally {
+    /// Takes a verdict in.
+    pub fn add(&mut self, endpoint: &str, verdict: Verdict) {
+        match verdict {
+            Verdict::Normal => self.judged += 1,
+            Verdict::Incomplete => self.incomplete += 1,
+            Verdict::TooSmall => *self.too_small.entry(endpoint.to_owned()).or_default() += 1,
+            Verdict::Flagged(flagged) => {
+                self.judged += 1;
+                self.flagged += 1;
+                self.group(&flagged);
+                self.requests.push(*flagged);
+                if self.requests.len() >= 2 * REQUESTS {
+                    self.keep_the_dearest();
+                }
+            }
+        }
+    }
+
+    fn group(&mut self, flagged: &Flagged) {
+        for found in &flagged.findings {
+            let key = (found.kind, found.of.clone(), flagged.endpoint.clone());
+            if self.groups.len() >= GROUPS && !self.groups.contains_key(&key) {
+                continue;
+            }
+            let group = self.groups.entry(key).or_insert_with(|| Group {
+                kind: found.kind,
+                of: found.of.clone(),
+                endpoint: flagged.endpoint.clone(),
+                requests: 0,
+                cost_ns: 0,
+                worst_ns: 0,
+                request_id: None,
+                trace_id: flagged.trace_id,
+                sentence: String::new(),
+                threshold: String::new(),
+            });
+            group.requests += 1;
+            group.cost_ns = group.cost_ns.saturating_add(found.cost_ns);
+            if found.cost_ns > group.worst_ns || group.sentence.is_empty() {
+                group.worst_ns = found.cost_ns;
+                (group.request_id, group.trace_id) = (flagged.request_id, flagged.trace_id);
+                group.sentence.clone_from(&found.sentence);
+                group.threshold.clone_from(&found.threshold);
+            }
+        }
+    }
+
+    /// Puts the requests in order and keeps the dearest.
+    pub fn sort(&mut self) {
+        self.keep_the_dearest();
+    }
+
+    /// The requests with findings; once sorted, the one with the dearest finding first.
+    pub fn requests(&self) -> &[Flagged] {
+        &self.requests
+    }
+
+    /// The groups, dearest in all first.
+    pub fn groups(&self) -> Vec<&Group> {
+        let mut groups: Vec<&Group> = self.groups.values().collect();
+        groups.sort_by_key(|group| std::cmp::Reverse(group.cost_ns));
+        groups
+    }
+
+    fn keep_the_dearest(&mut self) {
+        let cost = |flagged: &Flagged| flagged.findings.first().map_or(0, |f| f.cost_ns);
+        self.requests.sort_by_key(|flagged| {
+            (
+                std::cmp::Reverse(cost(flagged)),
+                flagged.start,
+                flagged.trace_id,
+            )
+        });
+        self.requests.truncate(REQUESTS);
+    }
+}

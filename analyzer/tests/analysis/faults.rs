@@ -1,0 +1,236 @@
+//! Each fault alone is found, named first, and priced.
+
+use proptest::prelude::*;
+use tierscope_analyzer::{Busy, Flagged, Kind, Verdict, segments};
+use tierscope_model::Doing;
+
+use crate::shop::{ENDPOINT, MS, ORDER, Request, USER, flagged, judge};
+
+fn with(change: impl Fn(&mut Request)) -> Flagged {
+    let mut request = Request::normal(1_000);
+    change(&mut request);
+    flagged(&request)
+}
+
+/// The first finding is of this kind, its sentence says all of `words`, and it costs about `cost`.
+fn says(flagged: &Flagged, kind: Kind, cost: u64, words: &[&str]) {
+    let first = &flagged.findings[0];
+    assert_eq!(first.kind, kind, "{flagged:#?}");
+    for word in words {
+        assert!(first.sentence.contains(word), "{word}: {}", first.sentence);
+    }
+    assert!(
+        first.cost_ns.abs_diff(cost) < MS,
+        "{} for {cost}",
+        first.cost_ns
+    );
+    assert!(!first.threshold.is_empty());
+    let sum: i64 = flagged.deltas.iter().map(|delta| delta.delta_ns).sum();
+    assert_eq!(sum, flagged.excess_ns);
+    let whole = flagged.duration_ns as i64 - flagged.baseline_ns as i64;
+    assert_eq!(flagged.excess_ns, whole);
+}
+
+#[test]
+fn a_slow_query() {
+    let found = with(|r| r.queries[1].1 += 200 * MS);
+    let words = [
+        "DB query `SELECT id, total FROM orders WHERE id = $1` took 20",
+        "p50 0.",
+        "over 500 calls",
+        "no lock",
+    ];
+    says(&found, Kind::SlowQuery, 200 * MS, &words);
+    assert_eq!(found.findings.len(), 1);
+}
+
+#[test]
+fn a_slow_query_that_was_never_seen() {
+    let found = with(|r| r.queries.push(("SELECT pg_sleep($1)", 200 * MS)));
+    says(
+        &found,
+        Kind::SlowQuery,
+        200 * MS,
+        &["not seen before in 500 requests"],
+    );
+    assert_eq!(
+        found.findings.len(),
+        1,
+        "its shape is explained by it: {found:#?}"
+    );
+}
+
+#[test]
+fn n_plus_one() {
+    let found = with(|r| r.queries.extend([(ORDER, MS); 14]));
+    let words = [
+        "15 queries `SELECT id, total",
+        ENDPOINT,
+        "normally 1. N+1: 14 extra calls",
+    ];
+    says(&found, Kind::NPlusOne, 12 * MS, &words);
+    assert_eq!(found.findings.len(), 1);
+}
+
+#[test]
+fn a_pattern_of_two_statements_is_one_n_plus_one() {
+    let pair = [(USER, MS), (ORDER, MS)];
+    let found = with(|r| r.queries.extend(pair.repeat(10)));
+    let first = &found.findings[0];
+    assert_eq!(first.kind, Kind::NPlusOne);
+    assert!(
+        first.sentence.contains("and 1 more statements as often"),
+        "{}",
+        first.sentence
+    );
+    assert_eq!(found.findings.len(), 1);
+}
+
+#[test]
+fn a_socket_buffer_wait_and_whom_the_reader_worked_for() {
+    let mut request = Request::normal(1_000);
+    request.queue = 45 * MS;
+    let mut hog = Request::normal(1_000);
+    hog.cpu = 60 * MS;
+    hog.at -= 10 * MS;
+    let mut busy = Busy::default();
+    busy.note(&hog.trace());
+    let Verdict::Flagged(found) = judge(500).knowing(busy).judge(&request.trace()) else {
+        panic!("not flagged");
+    };
+    let words = [
+        "45.0 ms in app's receive queue (nginx → app)",
+        "was on a CPU",
+        "worked, with GET /api/users",
+    ];
+    says(&found, Kind::SocketBuffer, 45 * MS, &words);
+}
+
+#[test]
+fn bytes_unread_for_want_of_a_cpu_are_a_run_queue_wait() {
+    let found = with(|r| (r.queue, r.reader) = (45 * MS, Doing::Runnable));
+    says(
+        &found,
+        Kind::RunQueue,
+        45 * MS,
+        &["app was runnable for 45."],
+    );
+}
+
+#[test]
+fn a_retransmit() {
+    let found = with(|r| r.hole = 212 * MS);
+    let words = [
+        "a retransmit app → nginx held 212.0 ms",
+        "1 segment, 1,448 bytes",
+    ];
+    says(&found, Kind::Retransmit, 212 * MS, &words);
+    says(&with(|r| r.hole = 2 * MS), Kind::Retransmit, 2 * MS, &[]);
+}
+
+#[test]
+fn waits_of_other_kinds() {
+    says(
+        &with(|r| r.runnable = 30 * MS),
+        Kind::RunQueue,
+        30 * MS,
+        &["app"],
+    );
+    says(
+        &with(|r| r.pool = 80 * MS),
+        Kind::PoolWait,
+        80 * MS,
+        &["pooled"],
+    );
+    let lock = with(|r| r.lock = 150 * MS);
+    says(
+        &lock,
+        Kind::LockWait,
+        150 * MS,
+        &["transactionid", "in `SELECT name FROM users"],
+    );
+    says(
+        &with(|r| r.disk = 90 * MS),
+        Kind::DiskWait,
+        90 * MS,
+        &["postgres waited"],
+    );
+    says(
+        &with(|r| r.nginx = 40 * MS),
+        Kind::Stall,
+        40 * MS,
+        &["nginx held"],
+    );
+    says(
+        &with(|r| r.stopped = 40 * MS),
+        Kind::Stall,
+        40 * MS,
+        &["nginx was stopped"],
+    );
+    says(
+        &with(|r| r.cpu = 40 * MS),
+        Kind::AppCpu,
+        40 * MS,
+        &["app was on a CPU"],
+    );
+    says(
+        &with(|r| r.asleep = 30 * MS),
+        Kind::Asleep,
+        30 * MS,
+        &["nothing worked"],
+    );
+    says(
+        &with(|r| r.file = 55 * MS),
+        Kind::SlowFile,
+        55 * MS,
+        &["`file read` took"],
+    );
+}
+
+#[test]
+fn a_changed_io_pattern() {
+    let found = with(|r| (r.files, r.file) = (50, 100_000));
+    says(
+        &found,
+        Kind::IoPattern,
+        5 * MS,
+        &["50 files for one GET", "normally 1"],
+    );
+}
+
+#[test]
+fn two_faults_are_both_named_each_with_its_share() {
+    let found = with(|r| (r.lock, r.hole) = (60 * MS, 200 * MS));
+    let kinds: Vec<Kind> = found.findings.iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, [Kind::Retransmit, Kind::LockWait]);
+    assert!(found.findings[1].cost_ns.abs_diff(60 * MS) < MS);
+}
+
+proptest! {
+    #[test]
+    fn segments_sum_to_the_duration_whatever_happens(
+        times in prop::collection::vec(0..100u64, 12),
+        slices in prop::collection::vec((0..20usize, 0..50_000u64, 0..50_000u64), 0..20),
+    ) {
+        let mut request = Request::normal(times[0]);
+        (request.pool, request.lock, request.disk) = (times[1] * MS, times[2] * MS, times[3] * MS);
+        (request.queue, request.hole, request.cpu) = (times[4] * MS, times[5] * MS, times[6] * MS);
+        (request.runnable, request.files) = (times[7] * MS, times[8] / 10);
+        let mut trace = request.trace();
+        for (at, shift, stretch) in slices {
+            let spans = trace.spans.len();
+            let span = &mut trace.spans[at % spans];
+            span.start = span.start + shift;
+            span.end = span.end.max(span.start) + stretch;
+        }
+        let segments = segments(&trace);
+        let mut at = trace.spans[0].start;
+        for segment in &segments {
+            prop_assert_eq!(segment.start, at);
+            prop_assert!(segment.end > segment.start);
+            at = segment.end;
+        }
+        let sum: u64 = segments.iter().map(|segment| segment.duration()).sum();
+        prop_assert_eq!(sum, trace.duration());
+    }
+}

@@ -1,0 +1,6 @@
+//! Traces made by hand, judged against a baseline of their like.
+
+mod baseline;
+mod faults;
+mod quiet;
+mod shop;

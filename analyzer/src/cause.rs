@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::finding::Kind;
+
 /// The kinds of cause. Every nanosecond of a request's critical path has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +76,25 @@ impl CauseKind {
             self,
             CauseKind::Retransmit | CauseKind::Unread | CauseKind::Send | CauseKind::Wire
         )
+    }
+
+    /// The kind of finding that too much of it is.
+    pub fn finding(self) -> Kind {
+        match self {
+            CauseKind::Retransmit => Kind::Retransmit,
+            CauseKind::Unread => Kind::SocketBuffer,
+            CauseKind::RunQueue => Kind::RunQueue,
+            CauseKind::Send | CauseKind::Wire => Kind::SlowNetwork,
+            CauseKind::Pool => Kind::PoolWait,
+            CauseKind::Lock => Kind::LockWait,
+            CauseKind::Lwlock => Kind::LwlockWait,
+            CauseKind::Disk => Kind::DiskWait,
+            CauseKind::File => Kind::SlowFile,
+            CauseKind::Execution => Kind::SlowQuery,
+            CauseKind::Proxy | CauseKind::Stopped => Kind::Stall,
+            CauseKind::Cpu => Kind::AppCpu,
+            CauseKind::Asleep => Kind::Asleep,
+        }
     }
 
     /// In words.

@@ -43,6 +43,8 @@ pub enum Kind {
     UnseenShape,
     /// Lookups that used to hit the cache miss it (of a window).
     CacheMisses,
+    /// The request rate changed (of a window).
+    LoadShift,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             Kind::IoPattern => "I/O pattern",
             Kind::UnseenShape => "unseen shape",
             Kind::CacheMisses => "cache misses",
+            Kind::LoadShift => "load shift",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tierscope_model::Trace;
+use tierscope_model::{Nanos, Trace};
 
 use crate::baseline::Baseline;
 use crate::busy::Busy;
@@ -11,6 +11,7 @@ use crate::detect::{Case, findings};
 use crate::finding::Flagged;
 use crate::limit::{Normal, Source};
 use crate::profile::Profile;
+use crate::windows::{Change, Windows};
 
 /// What became of a trace.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,7 @@ pub struct Judge {
     pub(crate) baseline: Baseline,
     normals: HashMap<String, Normal>,
     busy: Busy,
+    windows: Option<Windows>,
 }
 
 impl Judge {
@@ -56,6 +58,7 @@ impl Judge {
             baseline,
             normals,
             busy,
+            windows: None,
         }
     }
 
@@ -64,18 +67,27 @@ impl Judge {
         Judge { busy, ..self }
     }
 
-    /// Judges one trace.
-    pub fn judge(&mut self, trace: &Trace) -> Verdict {
-        self.judged(trace).0
+    /// The judge, told to look for changes, too, in windows of this length (ns).
+    pub fn with_windows(self, length: Nanos) -> Judge {
+        let windows = Some(Windows::new(length));
+        Judge { windows, ..self }
     }
 
-    /// The verdict, and the trace as it was measured.
-    pub(crate) fn judged(&mut self, trace: &Trace) -> (Verdict, Option<Profile>) {
+    /// Judges one trace.
+    pub fn judge(&mut self, trace: &Trace) -> Verdict {
         let Some(profile) = self.baseline.measure(trace) else {
-            return (Verdict::Incomplete, None);
+            return Verdict::Incomplete;
         };
-        let verdict = self.verdict(trace, &profile);
-        (verdict, Some(profile))
+        if let Some(windows) = &mut self.windows {
+            windows.add(&trace.endpoint, &profile, &self.baseline);
+        }
+        self.verdict(trace, &profile)
+    }
+
+    /// What changed in the course of the traces judged, the dearest first.
+    pub fn changes(&mut self) -> Vec<Change> {
+        let windows = self.windows.take();
+        windows.map_or_else(Vec::new, |windows| windows.finish(&self.baseline))
     }
 
     fn verdict(&self, trace: &Trace, profile: &Profile) -> Verdict {

@@ -22,6 +22,7 @@ mod sketch;
 mod tally;
 mod tree;
 mod typical;
+mod windows;
 mod words;
 
 pub use baseline::{Baseline, BaselineError, SMALLEST};
@@ -35,5 +36,6 @@ pub use limit::Limit;
 pub use path::{CriticalPath, Overlap, Step};
 pub use segment::{Segment, State, segments};
 pub use sketch::Sketch;
-pub use tally::{Group, Tally};
+pub use tally::{Findings, Group, Tally};
 pub use tree::{Node, Tree};
+pub use windows::Change;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, CauseKind};
+use crate::words::statement;
 
 /// Most names, places and causes that are told apart; later ones are all one. A program that makes up
 /// statements may not fill the memory.
@@ -160,7 +161,7 @@ impl Names {
             let (name, detail) = (self.text(place.name), self.text(place.detail));
             words.push(match detail.is_empty() {
                 true => name.to_string(),
-                false => format!("{name} {detail}"),
+                false => format!("{name} {}", statement(detail)),
             });
             next = place.parent;
         }

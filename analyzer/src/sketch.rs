@@ -70,6 +70,15 @@ impl Sketch {
         self.max()
     }
 
+    /// The mean of `n` values; what of them was not inserted counts as 0.
+    pub fn mean(&self, n: u64) -> u64 {
+        let values = self.values();
+        let sum: u128 = values
+            .map(|(value, count)| u128::from(value) * u128::from(count))
+            .sum();
+        sum.checked_div(u128::from(n)).unwrap_or(0) as u64
+    }
+
     /// How many of its values are at least `value`.
     pub fn at_least(&self, value: u64) -> u64 {
         let above = self.values().filter(|(v, _)| *v >= value);

@@ -8,6 +8,7 @@ use tierscope_model::{Nanos, RequestId, TraceId};
 
 use crate::finding::{Flagged, Kind};
 use crate::judge::Verdict;
+use crate::windows::Change;
 
 /// Most requests whose findings are kept one by one; of more, the dearest.
 const REQUESTS: usize = 10_000;
@@ -41,9 +42,9 @@ pub struct Group {
 
 type GroupKey = (Kind, String, String);
 
-/// Counts of verdicts, and what was found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tally {
+/// All that was found in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
     /// Traces judged.
     pub judged: u64,
     /// Of these, those with findings.
@@ -51,7 +52,22 @@ pub struct Tally {
     /// Traces without a verdict because something of them may be missing.
     pub incomplete: u64,
     /// Traces without a verdict because their endpoint's baseline is too small.
-    pub too_small: BTreeMap<String, u64>,
+    pub baseline_too_small: BTreeMap<String, u64>,
+    /// Findings of one kind, the dearest in all first.
+    pub groups: Vec<Group>,
+    /// What changed in the course of the run, the dearest first.
+    pub changes: Vec<Change>,
+    /// The requests with findings, the one with the dearest finding first; 10,000 at most.
+    pub requests: Vec<Flagged>,
+}
+
+/// Counts of verdicts, and what was found so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    judged: u64,
+    flagged: u64,
+    incomplete: u64,
+    too_small: BTreeMap<String, u64>,
     groups: BTreeMap<GroupKey, Group>,
     requests: Vec<Flagged>,
 }
@@ -104,21 +120,20 @@ impl Tally {
         }
     }
 
-    /// Puts the requests in order and keeps the dearest.
-    pub fn sort(&mut self) {
+    /// All that was found; `changes` are what changed in the course of the run.
+    pub fn finish(mut self, changes: Vec<Change>) -> Findings {
         self.keep_the_dearest();
-    }
-
-    /// The requests with findings; once sorted, the one with the dearest finding first.
-    pub fn requests(&self) -> &[Flagged] {
-        &self.requests
-    }
-
-    /// The groups, dearest in all first.
-    pub fn groups(&self) -> Vec<&Group> {
-        let mut groups: Vec<&Group> = self.groups.values().collect();
+        let mut groups: Vec<Group> = self.groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.cost_ns));
-        groups
+        Findings {
+            judged: self.judged,
+            flagged: self.flagged,
+            incomplete: self.incomplete,
+            baseline_too_small: self.too_small,
+            groups,
+            changes,
+            requests: self.requests,
+        }
     }
 
     fn keep_the_dearest(&mut self) {

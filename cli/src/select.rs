@@ -158,3 +158,10 @@ pub fn read(source: &Path, sink: &mut dyn FnMut(Trace)) -> anyhow::Result<()> {
         ),
     }
 }
+
+/// Whether it is a file of traces, or one that traces are made from.
+pub(crate) fn is_traces(source: &Path) -> bool {
+    source
+        .extension()
+        .is_some_and(|e| e == "jsonl" || e == "tsrec")
+}

@@ -32,7 +32,7 @@ impl fmt::Display for Value {
     }
 }
 
-// By hand: an untagged enum is buffered and tried form by form, at ten times the cost.
+// By hand: an untagged enum would be buffered and tried form by form.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(ValueVisitor)

@@ -1,4 +1,5 @@
-//! Shows a trace to people: a terminal tree and an SVG waterfall; and two of them side by side.
+//! Shows traces and findings to people: a terminal tree, an SVG waterfall, two traces side by side,
+//! findings in sentences.
 //!
 //! Both are pure: a [`tierscope_model::Trace`] in, a `String` out, the same bytes each time.
 //! Text from outside (paths, SQL, service names) is made visible before it is drawn, so that it
@@ -6,6 +7,7 @@
 
 mod compare;
 mod duration;
+mod findings;
 mod gap;
 mod label;
 mod outline;
@@ -17,5 +19,6 @@ mod tree;
 
 pub use compare::{Sides, render_comparison, sentence};
 pub use duration::human;
+pub use findings::render_findings;
 pub use svg::{SvgOptions, render_comparison_svg, render_svg};
 pub use tree::{TreeOptions, render_tree};

@@ -34,8 +34,8 @@ fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(PlaceId, Findi
     let at = longest.call?;
     let call = &case.profile.calls[at];
     let usual = match case.normal.calls.get(&call.place) {
-        Some(usual) => told::normal(usual, "calls"),
-        None => format!("not seen before in {} requests", grouped(normal.n)),
+        Some(usual) if normal.top > 0 => told::normal(usual, "calls"),
+        _ => format!("not seen in {} other requests", grouped(normal.n)),
     };
     let text = case.names.detail(call.place);
     let (short, took, inside) = (statement(text), ms(call.duration), inside(case, at));

@@ -4,7 +4,7 @@ use tierscope_model::Nanos;
 
 use super::{Case, reader, told};
 use crate::cause::{Cause, CauseKind};
-use crate::finding::{Finding, Kind};
+use crate::finding::Finding;
 use crate::names::CauseId;
 use crate::words::{count, ms, statement};
 
@@ -18,7 +18,10 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<(CauseId, Finding)> {
 
 fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(CauseId, Finding)> {
     let cause = case.names.cause_of(id);
-    let kind = kind(cause.kind)?;
+    // A statement's execution is judged with its call.
+    if cause.kind == CauseKind::Execution {
+        return None;
+    }
     let floor = case.floor(cause.kind);
     let cost = case.cost(id);
     let mut normal = case.normal_of(id);
@@ -30,8 +33,8 @@ fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(CauseId, Findi
     }
     let sentence = sentence(case, id, &cause, value);
     let found = Finding {
-        kind,
-        of: short(&cause),
+        kind: cause.kind.finding(),
+        of: cause.of.to_string(),
         span: case.worst(id).map(|span| span.span_id),
         cost_ns: cost,
         value,
@@ -45,29 +48,6 @@ fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(CauseId, Findi
         },
     };
     Some((id, found))
-}
-
-/// A statement's execution is judged call by call.
-fn kind(kind: CauseKind) -> Option<Kind> {
-    Some(match kind {
-        CauseKind::Retransmit => Kind::Retransmit,
-        CauseKind::Unread => Kind::SocketBuffer,
-        CauseKind::RunQueue => Kind::RunQueue,
-        CauseKind::Send | CauseKind::Wire => Kind::SlowNetwork,
-        CauseKind::Pool => Kind::PoolWait,
-        CauseKind::Lock => Kind::LockWait,
-        CauseKind::Lwlock => Kind::LwlockWait,
-        CauseKind::Disk => Kind::DiskWait,
-        CauseKind::File => Kind::SlowFile,
-        CauseKind::Proxy | CauseKind::Stopped => Kind::Stall,
-        CauseKind::Cpu => Kind::AppCpu,
-        CauseKind::Asleep => Kind::Asleep,
-        CauseKind::Execution => return None,
-    })
-}
-
-fn short(cause: &Cause) -> String {
-    cause.of.to_string()
 }
 
 fn sentence(case: &Case<'_>, id: CauseId, cause: &Cause, value: Nanos) -> String {

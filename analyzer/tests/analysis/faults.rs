@@ -51,7 +51,7 @@ fn a_slow_query_that_was_never_seen() {
         &found,
         Kind::SlowQuery,
         200 * MS,
-        &["not seen before in 500 requests"],
+        &["not seen in 500 other requests"],
     );
     assert_eq!(
         found.findings.len(),

@@ -4,3 +4,4 @@ mod baseline;
 mod faults;
 mod quiet;
 mod shop;
+mod windows;

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub mod analyze;
 pub mod assemble;
 pub mod compare;
 pub mod doctor;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod analyze;
 mod compare;
 mod doctor;
 mod fewer_hooks;

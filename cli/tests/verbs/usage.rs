@@ -4,8 +4,9 @@ use std::fs;
 
 use crate::support::{Scratch, tierscope};
 
-const VERBS: [&str; 10] = [
-    "doctor", "lab", "load", "record", "assemble", "show", "compare", "export", "import", "run",
+const VERBS: [&str; 11] = [
+    "doctor", "lab", "load", "record", "assemble", "show", "compare", "analyze", "export",
+    "import", "run",
 ];
 
 #[test]

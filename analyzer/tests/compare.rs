@@ -112,7 +112,7 @@ fn a_difference_between_two_usual_times_is_noise() {
     for micros in 100..400 {
         usual.learn(&with_query(micros));
     }
-    let (a, b, slow) = (with_query(150), with_query(350), with_query(399));
+    let (a, b, slow) = (with_query(150), with_query(350), with_query(390));
     let query = |a: &Trace, b: &Trace, usual: Option<&Usual>| {
         let comparison = compare(a, b, usual);
         let row = comparison.all()[2];
@@ -126,7 +126,7 @@ fn a_difference_between_two_usual_times_is_noise() {
     let (name, noise, range) = query(&a, &b, Some(&usual));
     let (from, to) = range.expect("300 requests are enough");
     assert!(
-        name == "query" && noise && from.abs_diff(11) < 2 && to.abs_diff(38) < 2,
+        name == "query" && noise && from.abs_diff(13) < 2 && to.abs_diff(37) < 2,
         "{range:?}"
     );
     assert!(!query(&a, &slow, Some(&usual)).1, "beyond what is usual");

@@ -1,11 +1,14 @@
 //! What a source's endpoints usually take: their durations, and one typical trace.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
 use anyhow::Context;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use tierscope_analyzer::Usual;
-use tierscope_model::{Nanos, Trace};
+use tierscope_model::{Incomplete, Nanos, Timestamp, Trace};
 
 use crate::select::read;
 
@@ -21,25 +24,24 @@ impl Endpoint {
 
     /// The median duration.
     pub fn median(&self) -> Nanos {
-        self.0.get(self.0.len() / 2).map_or(0, |(nanos, _)| *nanos)
+        self.middle().map_or(0, |(nanos, _)| nanos)
+    }
+
+    fn middle(&self) -> Option<(Nanos, u64)> {
+        self.0.get(self.0.len() / 2).copied()
     }
 }
 
-/// The endpoints of a source, health checks among them. `usual` learns those of `endpoint`.
-pub fn endpoints(
-    source: &Path,
-    endpoint: Option<&str>,
-    usual: &mut Usual,
-) -> anyhow::Result<BTreeMap<String, Endpoint>> {
+/// The endpoints of a source.
+pub fn endpoints(source: &Path) -> anyhow::Result<BTreeMap<String, Endpoint>> {
     let mut found: BTreeMap<String, Endpoint> = BTreeMap::new();
     let mut number = 0;
-    read(source, &mut |trace: Trace| {
-        if trace.incomplete.is_empty() {
-            let known = found.entry(trace.endpoint.clone()).or_default();
-            known.0.push((trace.duration(), number));
-            if endpoint == Some(trace.endpoint.as_str()) {
-                usual.learn(&trace);
-            }
+    read(source, &mut |head: Head| {
+        if head.incomplete.is_empty() {
+            let known = found.entry(head.endpoint).or_default();
+            known
+                .0
+                .push((head.spans.end.since(head.spans.start), number));
         }
         number += 1;
     })?;
@@ -47,17 +49,84 @@ pub fn endpoints(
     Ok(found)
 }
 
-/// The endpoint's median trace.
-pub fn typical(source: &Path, name: &str, endpoint: Option<&Endpoint>) -> anyhow::Result<Trace> {
-    let median = endpoint.and_then(|e| e.0.get(e.0.len() / 2));
-    let (_, wanted) =
-        median.with_context(|| format!("{}: no whole trace of {name}", source.display()))?;
-    let (mut number, mut found) = (0, None);
+/// What is usual of an endpoint, and its median trace; the trace is none where the endpoint is.
+pub fn usual(
+    source: &Path,
+    name: &str,
+    endpoint: Option<&Endpoint>,
+) -> anyhow::Result<(Usual, Option<Trace>)> {
+    let wanted = endpoint
+        .and_then(Endpoint::middle)
+        .map(|(_, number)| number);
+    let (mut usual, mut typical, mut number) = (Usual::default(), None, 0);
     read(source, &mut |trace: Trace| {
-        if number == *wanted {
-            found = Some(trace);
+        if trace.endpoint == name {
+            usual.learn(&trace);
+        }
+        if Some(number) == wanted {
+            typical = Some(trace);
         }
         number += 1;
-    })?;
-    found.context("the source changed while it was read")
+    })
+    .with_context(|| format!("cannot learn what is usual of {name}"))?;
+    Ok((usual, typical))
+}
+
+/// The outside of a trace: a run's traces are read several times, and most of them are only counted.
+#[derive(Debug, Deserialize)]
+struct Head {
+    endpoint: String,
+    #[serde(default)]
+    incomplete: Vec<Incomplete>,
+    spans: Root,
+}
+
+/// The times of the first of a list of spans.
+#[derive(Clone, Copy, Debug, Default)]
+struct Root {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl From<Trace> for Head {
+    fn from(trace: Trace) -> Head {
+        let root = trace.root().map(|root| Root {
+            start: root.start,
+            end: root.end,
+        });
+        Head {
+            spans: root.unwrap_or_default(),
+            endpoint: trace.endpoint,
+            incomplete: trace.incomplete,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Root {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Root, D::Error> {
+        deserializer.deserialize_seq(RootVisitor)
+    }
+}
+
+struct RootVisitor;
+
+impl<'de> Visitor<'de> for RootVisitor {
+    type Value = Root;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of spans")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut spans: A) -> Result<Root, A::Error> {
+        #[derive(Deserialize)]
+        struct Times {
+            start: Timestamp,
+            end: Timestamp,
+        }
+        let root = spans
+            .next_element()?
+            .map(|Times { start, end }| Root { start, end });
+        while let Some(IgnoredAny) = spans.next_element()? {}
+        Ok(root.unwrap_or_default())
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use serde::de::DeserializeOwned;
 use tierscope_assembler::{Assembled, Options};
 use tierscope_experiments::{Progress, Truth, assemble, each_line};
 use tierscope_interchange::Clock;
@@ -130,8 +131,11 @@ pub fn newest_run() -> anyhow::Result<PathBuf> {
     )
 }
 
-/// Hands over every trace of a run folder, a traces.jsonl or a recording.
-pub fn read(source: &Path, sink: &mut dyn FnMut(Trace)) -> anyhow::Result<()> {
+/// Hands over every trace of a run folder, a traces.jsonl or a recording, or what is wanted of it.
+pub fn read<T: DeserializeOwned + From<Trace>>(
+    source: &Path,
+    sink: &mut dyn FnMut(T),
+) -> anyhow::Result<()> {
     if source.is_dir() {
         return Ok(each_line(&source.join("traces.jsonl"), sink)?);
     }
@@ -140,7 +144,7 @@ pub fn read(source: &Path, sink: &mut dyn FnMut(Trace)) -> anyhow::Result<()> {
         Some("tsrec") => {
             let mut requests = |made, _: &Truth| {
                 if let Assembled::Request(trace) = made {
-                    sink(trace);
+                    sink(trace.into());
                 }
                 Ok(())
             };

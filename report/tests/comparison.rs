@@ -7,7 +7,7 @@ use std::sync::Arc;
 use common::{broken, golden, health, hostile, n_plus_one, slow};
 use resvg::{tiny_skia, usvg};
 use roxmltree::Document;
-use tierscope_analyzer::{Comparison, compare};
+use tierscope_analyzer::{Comparison, Usual, compare};
 use tierscope_model::Trace;
 use tierscope_report::{Sides, TreeOptions, render_comparison, render_comparison_svg, sentence};
 
@@ -63,6 +63,22 @@ fn the_sentence_names_what_differs() {
     );
     let same = sentence(&compare(&many, &many, None));
     assert!(same.starts_with("Both took about as long"), "{same}");
+}
+
+#[test]
+fn a_difference_that_is_usual_is_still_told() {
+    let (few, many) = (n_plus_one(2), n_plus_one(15));
+    let mut usual = Usual::default();
+    for _ in 0..20 {
+        usual.learn(&few);
+        usual.learn(&many);
+    }
+    let said = sentence(&compare(&few, &many, Some(&usual)));
+    assert!(said.starts_with("17.4 ms instead of 4.40 ms"), "{said}");
+    assert!(
+        said.contains("app itself (170 µs → 3.00 ms), which is as usual"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -11,19 +11,19 @@ use super::overlap;
 
 /// Most paths that are told apart: a program that makes up statements may not fill the memory.
 const LIMIT: usize = 32_768;
-/// The share of requests that lies below what is normal, and above it.
-const TAIL: f64 = 0.05;
+/// The share of requests that lies below what is normal, and above it: a run may hold its share of faults.
+const TAIL: f64 = 0.1;
 /// Under so many requests nothing is said.
 const LEAST: u64 = 20;
 /// Greatest time that is told from greater ones: 2⁶² ns are 146 years.
 const GREATEST: Nanos = 1 << 62;
 
-/// From which time to which a row is as usual: the middle nine tenths, in nanoseconds.
+/// From which time to which a row is as usual: the middle eight tenths, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Normal {
-    /// One request in twenty has less.
+    /// One request in ten has less.
     pub from_ns: Nanos,
-    /// One in twenty has more.
+    /// One in ten has more.
     pub to_ns: Nanos,
 }
 

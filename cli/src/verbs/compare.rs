@@ -5,12 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use tierscope_analyzer::{Comparison, Usual, compare};
+use tierscope_analyzer::{Comparison, compare};
 use tierscope_experiments::private_file;
 use tierscope_model::Trace;
 use tierscope_report::{Sides, human, render_comparison, render_comparison_svg, sentence};
 
-use crate::endpoints::{Endpoint, endpoints, typical};
+use crate::endpoints::{self, Endpoint, endpoints};
 use crate::exit::Done;
 use crate::select::{Selection, newest_run};
 use crate::terminal::{print, print_json, tree_options};
@@ -59,26 +59,24 @@ struct Side {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let (a, b) = named(args)?;
-    let [found_a, found_b] = [&a, &b].map(by_id);
-    let (found_a, found_b) = (found_a?, found_b?);
-    let known = found_b.as_ref().or(found_a.as_ref());
-    let endpoint = args
-        .endpoint
-        .clone()
-        .or(known.map(|side| side.trace.endpoint.clone()));
-    let endpoint = endpoint.map_or_else(|| most_different(&a.source, &b.source), Ok)?;
-    let mut usual = Usual::default();
-    let of_a = endpoints(&a.source, Some(&endpoint), &mut usual)?;
-    let of_b = match b.source == a.source || found_b.is_some() {
-        true => BTreeMap::new(),
-        false => endpoints(&b.source, None, &mut Usual::default())?,
+    let found = [by_id(&a)?, by_id(&b)?];
+    let of_a = endpoints(&a.source)?;
+    let is_second = a.source != b.source && found[1].is_none();
+    let of_b = is_second.then(|| endpoints(&b.source)).transpose()?;
+    let name = match (&args.endpoint, found.iter().flatten().last()) {
+        (Some(name), _) => name.clone(),
+        (None, Some(side)) => side.trace.endpoint.clone(),
+        (None, None) => most_different(&of_a, of_b.as_ref().unwrap_or(&of_a))?,
     };
-    let side = |found: Option<Side>, named: &Named, of: &BTreeMap<String, Endpoint>| match found {
-        Some(side) => Ok(side),
-        None => of_run(&named.source, &endpoint, of.get(&endpoint)),
+    let (usual, typical) = endpoints::usual(&a.source, &name, of_a.get(&name))?;
+    let second = match &of_b {
+        Some(of_b) => endpoints::usual(&b.source, &name, of_b.get(&name))?.1,
+        None => typical.clone(),
     };
-    let of_b = if of_b.is_empty() { &of_a } else { &of_b };
-    let (a, b) = (side(found_a, &a, &of_a)?, side(found_b, &b, of_b)?);
+    let [found_a, found_b] = found;
+    let of_b = of_b.as_ref().unwrap_or(&of_a);
+    let a = found_a.map_or_else(|| of_run(&a.source, &name, of_a.get(&name), typical), Ok)?;
+    let b = found_b.map_or_else(|| of_run(&b.source, &name, of_b.get(&name), second), Ok)?;
     let comparison = compare(&a.trace, &b.trace, Some(&usual));
     let sides = Sides {
         a: a.words,
@@ -143,23 +141,29 @@ fn by_id(named: &Named) -> anyhow::Result<Option<Side>> {
     Ok(Some(Side { trace, words }))
 }
 
-fn of_run(source: &Path, name: &str, endpoint: Option<&Endpoint>) -> anyhow::Result<Side> {
-    let trace = typical(source, name, endpoint)?;
+fn of_run(
+    source: &Path,
+    name: &str,
+    endpoint: Option<&Endpoint>,
+    typical: Option<Trace>,
+) -> anyhow::Result<Side> {
+    let source = source.display();
+    let trace = typical.with_context(|| format!("{source}: no whole trace of {name}"))?;
     let count = endpoint.map_or(0, Endpoint::count);
-    let id = trace
-        .request_id
-        .map_or(trace.trace_id.to_string(), |id| id.to_string());
-    let words = format!("typical of {count} in {} ({}…)", source.display(), &id[..8]);
+    let request = trace.request_id.map(|id| id.to_string());
+    let id = request.unwrap_or_else(|| trace.trace_id.to_string());
+    let words = format!("typical of {count} in {source} ({}…)", &id[..8]);
     Ok(Side { trace, words })
 }
 
-/// The endpoint of two runs whose medians differ most; prints all.
-fn most_different(a: &Path, b: &Path) -> anyhow::Result<String> {
-    let [of_a, of_b] = [a, b].map(|source| endpoints(source, None, &mut Usual::default()));
-    let (of_a, of_b) = (of_a?, of_b?);
-    let both = of_a
+/// The endpoint of two runs whose medians differ most; tells all.
+fn most_different(
+    a: &BTreeMap<String, Endpoint>,
+    b: &BTreeMap<String, Endpoint>,
+) -> anyhow::Result<String> {
+    let both = a
         .iter()
-        .filter_map(|(name, one)| Some((name, one, of_b.get(name)?)));
+        .filter_map(|(name, one)| Some((name, one, b.get(name)?)));
     let both: Vec<_> = both.collect();
     for (name, one, two) in &both {
         let (n, m) = (one.count(), two.count());

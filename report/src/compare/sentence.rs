@@ -12,6 +12,8 @@ const MOST: f64 = 0.8;
 /// Parts of the difference that are told apart, and the least share of one.
 const PARTS: usize = 3;
 const LEAST: f64 = 0.1;
+/// A difference of one in so many is about as long.
+const CLOSE: u64 = 20;
 
 /// A row that explains a part of the difference, with the call that it is in.
 struct Part<'c, 'a> {
@@ -47,8 +49,15 @@ pub fn sentence(comparison: &Comparison<'_>) -> String {
     }
     parts.retain(|part| part.delta != 0 && (part.delta > 0) == (whole > 0));
     parts.sort_by_key(|part| std::cmp::Reverse(part.delta.unsigned_abs()));
-    if parts.is_empty() || comparison.all().iter().all(|row| row.noise) {
+    let close = whole.unsigned_abs() <= comparison.a.duration() / CLOSE;
+    if close && comparison.all().iter().all(|row| row.noise) {
         return format!("Both took about as long: {a} and {b}; what differs is noise.");
+    }
+    if parts.is_empty() {
+        return format!(
+            "{b} instead of {a}: {}, in many small parts.",
+            signed(whole)
+        );
     }
     let told: Vec<String> = parts
         .iter()
@@ -114,9 +123,22 @@ fn tell(part: &Part<'_, '_>, whole: i64) -> String {
         ),
         false => (place, human(a.duration_ns), human(b.duration_ns)),
     };
+    let times = |n: u64| {
+        if n > 1 {
+            format!("{n} × ")
+        } else {
+            String::new()
+        }
+    };
     let what = match row.tag {
-        Tag::Added => format!("{place}, which only the second has ({after})"),
-        Tag::Removed => format!("{place}, which only the first has ({before})"),
+        Tag::Added => format!(
+            "{}{place}, which only the second has ({after})",
+            times(b.count)
+        ),
+        Tag::Removed => format!(
+            "{}{place}, which only the first has ({before})",
+            times(a.count)
+        ),
         Tag::MoreCalls | Tag::FewerCalls => {
             format!("{} instead of {} × {place}", b.count, a.count)
         }
@@ -124,8 +146,15 @@ fn tell(part: &Part<'_, '_>, whole: i64) -> String {
     };
     match row.tag {
         Tag::MoreCalls | Tag::FewerCalls => format!("{share} of it by {what}"),
+        _ if is_usual(row, is_own) => format!("{share} of it in {what}, which is as usual"),
         _ => format!("{share} of it in {what}{}", thread(part)),
     }
+}
+
+/// Whether its time, and unless that is its own, the time of all under it, lies where it normally does.
+fn is_usual(row: &Row<'_>, is_own: bool) -> bool {
+    let below = || row.children.iter().all(|child| is_usual(child, false));
+    row.noise && row.normal.is_some() && (is_own || below())
 }
 
 /// What the second trace's thread mostly did meanwhile: `, its thread waiting 202 ms (Timeout: PgSleep)`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
-use tierscope_analyzer::{Overlap, Tree};
+use tierscope_analyzer::{Baseline, Judge, Overlap, Tree, Verdict};
 use tierscope_interchange::Importer;
 use tierscope_model::{Span, Trace, attr};
 
@@ -111,6 +111,40 @@ fn hotel_traces_are_as_long_as_their_critical_paths() {
         }
     }
     assert_eq!(skewed, 0, "their clocks agree");
+}
+
+/// Judges one half by a baseline of the other, which is told several times.
+fn judged(known: &[Trace], times: usize, others: &[Trace]) -> [usize; 3] {
+    let mut baseline = Baseline::new();
+    for trace in known.iter().cycle().take(known.len() * times) {
+        baseline.learn(trace);
+    }
+    let mut judge = Judge::new(baseline);
+    let verdicts: Vec<Verdict> = others.iter().map(|trace| judge.judge(trace)).collect();
+    let count = |wanted: fn(&Verdict) -> bool| verdicts.iter().filter(|v| wanted(v)).count();
+    [
+        count(|verdict| matches!(verdict, Verdict::Normal)),
+        count(|verdict| matches!(verdict, Verdict::Flagged(_))),
+        count(|verdict| matches!(verdict, Verdict::TooSmall)),
+    ]
+}
+
+#[test]
+fn hotel_traces_are_normal_by_each_others_measure() {
+    let traces = import(&data("hotel.json"));
+    let (first, second) = traces.split_at(60);
+    assert_eq!(judged(first, 1, second), [0, 0, 60], "60 are no baseline");
+    // Told four times they are one of the same quantiles.
+    let mut flagged = 0;
+    for (known, others) in [(first, second), (second, first)] {
+        let [normal, found, _] = judged(known, 4, others);
+        assert_eq!(normal + found, 60, "each has a verdict");
+        flagged += found;
+    }
+    assert!(
+        flagged * 1_000 <= 15 * 120,
+        "{flagged} of 120 normal traces flagged"
+    );
 }
 
 /// Self time of all spans that are meant, in hundredths of a millisecond, rounded.

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 use tierscope_model::{Nanos, Trace};
 
 use super::group::{Group, Path, groups};
 use super::overlap;
+use crate::sketch::Sketch;
 
 /// Most paths that are told apart: a program that makes up statements may not fill the memory.
 const LIMIT: usize = 32_768;
@@ -15,8 +15,6 @@ const LIMIT: usize = 32_768;
 const TAIL: f64 = 0.1;
 /// Under so many requests nothing is said.
 const LEAST: u64 = 20;
-/// Greatest time that is told from greater ones: 2⁶² ns are 146 years.
-const GREATEST: Nanos = 1 << 62;
 
 /// From which time to which a row is as usual: the middle eight tenths, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,23 +42,12 @@ pub struct Usual {
 }
 
 /// Times at one path, of one request each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Times {
     /// Without what is under it.
-    own: Histogram<u32>,
+    own: Sketch,
     /// With it.
-    whole: Histogram<u32>,
-}
-
-impl Default for Times {
-    fn default() -> Times {
-        // Two significant digits: within 1 %.
-        let empty = Histogram::new(2).expect("two digits are possible");
-        Times {
-            own: empty.clone(),
-            whole: empty,
-        }
-    }
+    whole: Sketch,
 }
 
 impl Usual {
@@ -80,8 +67,8 @@ impl Usual {
             let whole = own + self.insert(&group.children);
             if self.paths.len() < LIMIT || self.paths.contains_key(&group.path) {
                 let times = self.paths.entry(group.path).or_default();
-                insert(&mut times.own, own);
-                insert(&mut times.whole, whole);
+                times.own.insert(own);
+                times.whole.insert(whole);
             }
             sum += whole;
         }
@@ -96,29 +83,15 @@ impl Usual {
     /// What is normal at a path: its own time, and that with all under it; none where too few requests
     /// were seen. A path that a request does not have takes it no time.
     pub(super) fn normal(&self, path: Path) -> Option<(Normal, Normal)> {
-        let of = |times: Option<&Histogram<u32>>| Normal {
-            from_ns: times.map_or(0, |times| self.quantile(times, TAIL)),
-            to_ns: times.map_or(0, |times| self.quantile(times, 1.0 - TAIL)),
+        let of = |sketch: Option<&Sketch>| {
+            let at = |share| sketch.map_or(0, |s| s.quantile(share, self.requests));
+            Normal {
+                from_ns: at(TAIL),
+                to_ns: at(1.0 - TAIL),
+            }
         };
         let times = self.paths.get(&path);
         let both = (of(times.map(|t| &t.own)), of(times.map(|t| &t.whole)));
         (self.requests >= LEAST).then_some(both)
-    }
-
-    /// The time that `share` of all requests do not exceed; those that were not counted took none.
-    fn quantile(&self, times: &Histogram<u32>, share: f64) -> Nanos {
-        let without = self.requests.saturating_sub(times.len()) as f64;
-        let rank = share * self.requests as f64 - without;
-        match rank > 0.0 {
-            true => times.value_at_quantile(rank / times.len() as f64),
-            false => 0,
-        }
-    }
-}
-
-fn insert(times: &mut Histogram<u32>, nanos: Nanos) {
-    if times.record(nanos.min(GREATEST)).is_err() {
-        // Where it cannot grow so far: as the greatest that it can tell.
-        times.saturating_record(nanos);
     }
 }

@@ -35,6 +35,9 @@ impl Load {
             self.odd = None;
             self.windows += 1;
             self.mean += (rate - self.mean) / self.windows as f64;
+            if let Some(shift) = self.shifts.last_mut() {
+                shift.after = self.mean;
+            }
             return;
         }
         match self.odd.take() {
@@ -43,9 +46,10 @@ impl Load {
                     number: first,
                     end: 0,
                     before: self.mean,
-                    after: (earlier + rate) / 2.0,
+                    after: rate,
                 });
-                (self.windows, self.mean) = (2, (earlier + rate) / 2.0);
+                // The change may have come in the midst of the first.
+                (self.windows, self.mean) = (1, rate);
             }
             _ => self.odd = Some((number, rate)),
         }

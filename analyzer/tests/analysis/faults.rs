@@ -1,7 +1,9 @@
 //! Each fault alone is found, named first, and priced.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
-use tierscope_analyzer::{Busy, Flagged, Kind, Verdict, segments};
+use tierscope_analyzer::{Baseline, Busy, Flagged, Judge, Kind, Verdict, segments};
 use tierscope_model::Doing;
 
 use crate::shop::{ENDPOINT, MS, ORDER, Request, USER, flagged, judge};
@@ -206,9 +208,15 @@ fn two_faults_are_both_named_each_with_its_share() {
     assert!(found.findings[1].cost_ns.abs_diff(60 * MS) < MS);
 }
 
+static NORMAL: LazyLock<Baseline> = LazyLock::new(|| {
+    let mut baseline = Baseline::new();
+    (0..300).for_each(|n| baseline.learn(&Request::normal(n).trace()));
+    baseline
+});
+
 proptest! {
     #[test]
-    fn segments_sum_to_the_duration_whatever_happens(
+    fn segments_and_deltas_sum_up_whatever_happens(
         times in prop::collection::vec(0..100u64, 12),
         slices in prop::collection::vec((0..20usize, 0..50_000u64, 0..50_000u64), 0..20),
     ) {
@@ -232,5 +240,11 @@ proptest! {
         }
         let sum: u64 = segments.iter().map(|segment| segment.duration()).sum();
         prop_assert_eq!(sum, trace.duration());
+        if let Verdict::Flagged(found) = Judge::new(NORMAL.clone()).judge(&trace) {
+            let sum: i64 = found.deltas.iter().map(|delta| delta.delta_ns).sum();
+            prop_assert_eq!(sum, trace.duration() as i64 - found.baseline_ns as i64);
+            let mut costs = found.findings.iter().map(|finding| finding.cost_ns);
+            prop_assert!(costs.all(|cost| cost <= trace.duration()));
+        }
     }
 }

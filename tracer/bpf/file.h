@@ -6,6 +6,7 @@
 /* Components of a path, mounts included, and bytes of one of them with its NUL. */
 #define NAME_COMPONENTS 16
 #define NAME_BYTES 256
+/* Must be a power of two. */
 #define NAME_TEXT 1024
 
 /* Frames of a user stack. */
@@ -92,10 +93,9 @@ static __always_inline u32 read_names(struct naming *n, struct file *file)
 			mount = above;
 			continue;
 		}
-		/* Right before its use: 6.1 forgets a bound that is put aside. */
-		barrier_var(used);
-		if (used > NAME_TEXT)
+		if (used >= NAME_TEXT)
 			break;
+		used = bounded(used, NAME_TEXT);
 		length = bpf_probe_read_kernel_str(n->text + used, NAME_BYTES, name);
 		if (length <= 0)
 			break;

@@ -7,6 +7,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "events.h"
+#include "bound.h"
 #include "maps.h"
 #include "emit.h"
 #include "sample.h"

@@ -16,6 +16,8 @@ use crate::typical::Typical;
 const ENOUGH: u64 = 1_000;
 /// A time is looked at when it is over so many times p99.9.
 const TIMES: f64 = 1.5;
+/// In a run judged by itself, times over so many times the next lower one lie apart from the rest.
+const APART: f64 = 2.0;
 /// A same-run baseline takes a rarer shape than this for unseen.
 const RARE: f64 = 0.01;
 
@@ -72,7 +74,7 @@ impl Limit {
 
     /// Of a time. `n`: how many there were, those of 0 included.
     fn time(sketch: &Sketch, n: u64, floor: Nanos, source: Source) -> Limit {
-        let mut limit = Limit::of(sketch, n, (TIMES, floor), source);
+        let mut limit = Limit::of(sketch, n, (APART, floor), source);
         limit.limit = (limit.top as f64 * TIMES) as u64;
         limit
     }

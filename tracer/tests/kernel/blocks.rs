@@ -126,6 +126,5 @@ fn what_devices_did_is_told_byte_for_byte() {
         (BYTES..=BYTES + 16 * u64::from(METADATA)).contains(&fields[2]),
         "{fields:?}"
     );
-    // The file system may write more for it.
-    assert!(sum(TS_BLOCK_WRITE) >= 2 * BYTES, "{}", sum(TS_BLOCK_WRITE));
+    assert_eq!(sum(TS_BLOCK_WRITE), 2 * BYTES);
 }

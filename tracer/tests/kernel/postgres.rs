@@ -24,7 +24,7 @@ const TRANSACTIONS: usize = 50;
 
 /// Where Debian puts the server's programs; the newest version.
 pub fn binaries() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let found = versions
         .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
         .max();

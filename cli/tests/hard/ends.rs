@@ -120,7 +120,10 @@ fn a_query_cancelled_and_a_backend_killed() {
     let mut answered = vec![client.ask(line, "GET", "/api/users/2", &[])];
     let killed = ["TERM", "KILL"].map(|signal| {
         let path = "/api/users/3/orders";
-        client.send(line, &request("GET", path, &["X-Lab-Fault: db_ms=2500"], ""));
+        client.send(
+            line,
+            &request("GET", path, &["X-Lab-Fault: db_ms=2500"], ""),
+        );
         let mut backend = String::new();
         wait_for("the query", || {
             backend = stage.lab.sql(ASLEEP);

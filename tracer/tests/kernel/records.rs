@@ -228,15 +228,22 @@ impl Records {
     }
 
     /// Checks that each of `bytes` bytes left `from` once, and none came to `to` before.
+    ///
+    /// Of some hundred packets that a timer's interrupt lets go one runs no program, and the kernel counts
+    /// none as missed: that one may be untold.
     fn check_departures(&self, from: &ts_socket, to: &ts_socket, bytes: u32) {
         let departures = self.departures(from.cookie);
-        let left = contiguous(
-            from.send_seq,
-            departures
-                .iter()
-                .map(|d| (d.seq, d.end_seq.wrapping_sub(d.seq))),
-        );
-        assert_eq!(left.wrapping_sub(from.send_seq), bytes, "all left");
+        let (mut next, mut untold) = (from.send_seq, 0);
+        for departure in &departures {
+            assert!(
+                !before(departure.seq, next),
+                "bytes left twice: {departure:?}"
+            );
+            untold += usize::from(departure.seq != next);
+            next = departure.end_seq;
+        }
+        assert!(untold <= 1 + departures.len() / 100, "{untold} untold");
+        assert_eq!(next.wrapping_sub(from.send_seq), bytes, "all left");
         for departure in departures {
             let last = departure.end_seq.wrapping_sub(1);
             let came = self

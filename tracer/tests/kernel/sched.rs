@@ -106,6 +106,8 @@ fn hog(sleepy: usize) {
 #[derive(Debug, Default)]
 struct Told {
     runnable: u64,
+    /// Off the CPU until an interrupt's wake that was not seen, ns: how much of it was runnable is not known.
+    unknown: u64,
     off: u64,
     voluntary: u64,
     involuntary: u64,
@@ -125,8 +127,10 @@ impl Told {
                 told.runnable += s.head.ts - s.off_ts;
             } else {
                 told.voluntary += 1;
-                assert!(s.wake_ts > 0, "who slept was woken: {s:?}");
-                told.runnable += s.head.ts - s.wake_ts;
+                match s.wake_ts {
+                    0 => told.unknown += s.head.ts - s.off_ts,
+                    woken => told.runnable += s.head.ts - woken,
+                }
             }
         }
         told
@@ -221,7 +225,11 @@ fn check_thread(records: &Records, line: &str, taken: u64) {
     if emulated() {
         return;
     }
-    close("runnable ns", told.runnable, runnable, 2, 100_000);
+    // Of some thousand wakes by a timer's interrupt one runs no program, and the kernel counts none as missed.
+    assert!(told.unknown <= (end - begin) / 50, "{told:?}");
+    // The kernel's wait begins when its run queue's clock was last set, microseconds before the switch is told.
+    let little = 100_000 + told.unknown + arrivals * 5_000;
+    close("runnable ns", told.runnable, runnable, 2, little);
     let little = (end - begin) / 100 + taken;
     close("on CPU ns", end - begin - told.off, on_cpu, 2, little);
 }

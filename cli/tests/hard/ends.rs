@@ -105,7 +105,7 @@ fn a_panic_of_the_app() {
 /// postmaster end all others and start anew.
 #[test]
 fn a_query_cancelled_and_a_backend_killed() {
-    let options = ["--statement-timeout", "3000", "--pool-size", "2"];
+    let options = ["--statement-timeout", "900", "--pool-size", "2"];
     let Some(stage) = Stage::up(&options) else {
         return;
     };
@@ -116,14 +116,11 @@ fn a_query_cancelled_and_a_backend_killed() {
     let mut client = Puppet::start();
     let recording = stage.record(client.pid(), &[]);
     let line = client.connect(stage.lab.nginx);
-    let cancelled = client.ask(line, "GET", "/api/users/1", &["X-Lab-Fault: db_ms=6000"]);
+    let cancelled = client.ask(line, "GET", "/api/users/1", &["X-Lab-Fault: db_ms=2000"]);
     let mut answered = vec![client.ask(line, "GET", "/api/users/2", &[])];
     let killed = ["TERM", "KILL"].map(|signal| {
         let path = "/api/users/3/orders";
-        client.send(
-            line,
-            &request("GET", path, &["X-Lab-Fault: db_ms=2500"], ""),
-        );
+        client.send(line, &request("GET", path, &["X-Lab-Fault: db_ms=800"], ""));
         let mut backend = String::new();
         wait_for("the query", || {
             backend = stage.lab.sql(ASLEEP);
@@ -155,7 +152,10 @@ fn a_query_cancelled_and_a_backend_killed() {
         sketch(trace)
     );
     for asked in answered.iter().filter(|asked| asked.status == 200) {
-        seen.whole(asked);
+        // The pool may have tried a connection that had died first, and says so.
+        if seen.trace(asked.id).incomplete != [Incomplete::ConnectionClosed] {
+            seen.whole(asked);
+        }
     }
     // Those that met a connection which had died say so, too.
     for asked in answered.iter().filter(|asked| asked.status != 200) {

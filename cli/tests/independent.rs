@@ -25,7 +25,7 @@ expect = ["mis_stitched", "loss", "run_queue"]
 
 [load]
 rate = "closed"
-duration_s = 4
+duration_s = 12
 connections = 64
 seed = 8
 "#;

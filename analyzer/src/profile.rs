@@ -201,6 +201,11 @@ impl Profile {
         find(&self.causes, &cause)
     }
 
+    /// Its first call at a place.
+    pub(crate) fn call_at(&self, place: PlaceId) -> Option<&Call> {
+        self.calls.iter().find(|call| call.place == place)
+    }
+
     /// Its number of calls at a place.
     pub(crate) fn count_at(&self, place: PlaceId) -> u64 {
         find(&self.counts, &place)

@@ -130,12 +130,13 @@ impl<'de> Deserialize<'de> for Sketch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn sketch(values: &[u64]) -> Sketch {
+    /// Of these values.
+    pub(crate) fn sketch(values: &[u64]) -> Sketch {
         let mut sketch = Sketch::default();
         values.iter().for_each(|value| sketch.insert(*value));
         sketch

@@ -69,11 +69,7 @@ fn finding(case: &Case<'_>, pattern: &[PlaceId], elsewhere: &[CauseId]) -> Optio
     let more: i64 = split.iter().map(|part| part.count_ns).sum();
     let cost = more.max(0).unsigned_abs();
     let normal = limit(case, dearest);
-    let call = case
-        .profile
-        .calls
-        .iter()
-        .find(|call| call.place == dearest)?;
+    let call = case.profile.call_at(dearest)?;
     Some(Finding {
         kind: Kind::NPlusOne,
         of: case.names.detail(dearest).to_string(),

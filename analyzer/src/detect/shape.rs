@@ -41,11 +41,7 @@ pub(super) fn finding(
         .iter()
         .filter(|(place, _)| case.profile.count_at(*place) == 0);
     let removed: Vec<PlaceId> = removed.map(|(place, _)| *place).collect();
-    let call = case
-        .profile
-        .calls
-        .iter()
-        .find(|call| call.place == dearest)?;
+    let call = case.profile.call_at(dearest)?;
     Some(Finding {
         kind: Kind::UnseenShape,
         of: named(case, dearest),

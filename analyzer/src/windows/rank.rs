@@ -77,12 +77,7 @@ pub(crate) fn significant<T: Clone>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sketch(values: &[u64]) -> Sketch {
-        let mut sketch = Sketch::default();
-        values.iter().for_each(|value| sketch.insert(*value));
-        sketch
-    }
+    use crate::sketch::tests::sketch;
 
     #[test]
     fn as_counted_by_hand() {

@@ -1,19 +1,17 @@
 //! The app: one process, which says itself when it is ready.
 
 use std::{
-    fs::Permissions,
     net::SocketAddr,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Child,
+    process::{Child, Command},
     time::Duration,
 };
 
 use crate::{
     account::Account,
-    error::{Error, Result},
+    error::Result,
     http::healthy,
-    launch::{daemon, wait_ready},
+    launch::{daemon, run, wait_ready},
     options::LabOptions,
     process::Role,
 };
@@ -35,9 +33,13 @@ pub fn location(account: &Account, app: &Path, dir: &Path) -> PathBuf {
 pub fn install(account: &Account, app: &Path, dir: &Path) -> Result<PathBuf> {
     let target = location(account, app, dir);
     if target != app {
-        std::fs::copy(app, &target)
-            .and_then(|_| std::fs::set_permissions(&target, Permissions::from_mode(0o500)))
-            .map_err(Error::io("copy the app to", &target))?;
+        // By another process: a child that is forked meanwhile would hold a file that this one writes,
+        // and what is open for writing cannot be run.
+        let mut install = Command::new("install");
+        install
+            .args(["-T", "-m", "0500"])
+            .args([app, target.as_path()]);
+        run(install)?;
         account.give(&target)?;
     }
     Ok(target)

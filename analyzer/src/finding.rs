@@ -48,6 +48,33 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 18] = [
+        Kind::SlowQuery,
+        Kind::NPlusOne,
+        Kind::SocketBuffer,
+        Kind::Retransmit,
+        Kind::RunQueue,
+        Kind::PoolWait,
+        Kind::LockWait,
+        Kind::LwlockWait,
+        Kind::DiskWait,
+        Kind::Stall,
+        Kind::AppCpu,
+        Kind::SlowFile,
+        Kind::SlowNetwork,
+        Kind::Asleep,
+        Kind::IoPattern,
+        Kind::UnseenShape,
+        Kind::CacheMisses,
+        Kind::LoadShift,
+    ];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// In words.
     pub fn name(self) -> &'static str {
         match self {

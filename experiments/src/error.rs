@@ -34,6 +34,10 @@ pub enum Error {
         "the app does not understand the fault {header:?}: it knows db_ms=N, handler_ms=N, cpu_ms=N, file_ms=N, n_plus_one, cache_bypass and panic, comma-separated"
     )]
     FaultRefused { header: String },
+    #[error("{fault} cannot be injected on this host: {reason}")]
+    Refused { fault: &'static str, reason: String },
+    #[error("{fault}: {reason}")]
+    Inject { fault: &'static str, reason: String },
     #[error("the lab took no request: no trace was assembled from {recording}; see {logs}")]
     NoTraces { recording: PathBuf, logs: PathBuf },
     #[error(transparent)]

@@ -17,6 +17,7 @@ use tierscope_tracer::{Keep, Service, Tracer, TracerOptions};
 use crate::assembly::{Sink, assemble};
 use crate::error::{Error, Result};
 use crate::folder::{Folder, private_file, read_lines};
+use crate::inject::{Held, Site, hold, plan};
 use crate::load::LoadProcess;
 use crate::progress::Progress;
 use crate::score::{Score, Scorer, id_of};
@@ -25,7 +26,7 @@ use crate::sources::{Before, CpuTimes, Outside, Said, Sources};
 use crate::spec::Experiment;
 use crate::stitch::Truth;
 use crate::trace_log::{Pair, TraceLog};
-use crate::truth::{injected, refused};
+use crate::truth::{Line, injected, refused};
 
 /// After the load's last answer, what is still on its way to the ring buffer comes in.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -78,10 +79,16 @@ pub fn run(experiment: &Experiment, options: &RunOptions) -> Result<Outcome> {
     let recorded = recorded.map(|recorded| recorded.ask(&lab, &folder));
     let versions = versions(&lab);
     lab.down()?;
-    let (closing, outside) = recorded?;
+    let (closing, outside, held) = recorded?;
     let told = serde_json::to_string_pretty(&outside).unwrap_or_default();
     folder.write("outside.json", &(told + "\n"))?;
-    finish(experiment, options, folder, closing, &outside, versions)
+    let told = Told {
+        closing,
+        outside,
+        held,
+        versions,
+    };
+    finish(experiment, options, folder, told)
 }
 
 /// A recording that is closed, and what was asked outside around the load.
@@ -89,13 +96,23 @@ struct Recorded {
     closing: Closing,
     before: Before,
     cpus: Said<(CpuTimes, CpuTimes)>,
+    /// The windows in which faults held.
+    held: Vec<Held>,
 }
 
 impl Recorded {
-    fn ask(self, lab: &Lab, folder: &Folder) -> (Closing, Outside) {
+    fn ask(self, lab: &Lab, folder: &Folder) -> (Closing, Outside, Vec<Held>) {
         let outside = self.before.after(lab, self.cpus, &folder.load_log());
-        (self.closing, outside)
+        (self.closing, outside, self.held)
     }
+}
+
+/// What is known of a run beside its recording.
+struct Told {
+    closing: Closing,
+    outside: Outside,
+    held: Vec<Held>,
+    versions: BTreeMap<String, String>,
 }
 
 /// A host that cannot trace says so before anything is started.
@@ -125,6 +142,7 @@ fn record(
     folder: &Folder,
     lab: &Lab,
 ) -> Result<Recorded> {
+    let windows = plan(&experiment.window, Site { lab })?;
     let before = Before::ask(lab, !experiment.load.read_only);
     let mut load = LoadProcess::start(experiment, &options.program, folder, lab.nginx_addr()?)?;
     let mut services: Vec<Service> = lab
@@ -150,14 +168,17 @@ fn record(
     // A load generator that is gone is why it could not be traced.
     let recorder = recorder.map_err(|error| load.early_end().unwrap_or(error.into()))?;
     let begun = CpuTimes::read();
-    let loaded = load.run();
+    let loaded = load
+        .let_go()
+        .and_then(|start_ns| hold(windows, start_ns, |alarm| load.wait(alarm)));
     let cpus = begun.and_then(|begun| Ok((begun, CpuTimes::read()?)));
     std::thread::sleep(SETTLE);
     let closing = recorder.finish()?;
-    loaded.map(|()| Recorded {
+    loaded.map(|held| Recorded {
         closing,
         before,
         cpus,
+        held,
     })
 }
 
@@ -219,10 +240,14 @@ fn finish(
     experiment: &Experiment,
     options: &RunOptions,
     folder: Folder,
-    closing: Closing,
-    outside: &Outside,
-    versions: BTreeMap<String, String>,
+    told: Told,
 ) -> Result<Outcome> {
+    let Told {
+        closing,
+        outside,
+        held,
+        versions,
+    } = told;
     let mut client: Vec<Record> = read_lines(&folder.client())?;
     if let Some(header) = refused(&client) {
         return Err(Error::FaultRefused {
@@ -234,9 +259,13 @@ fn finish(
         // What the sample leaves out is not asked for. What has no id was not left out.
         client.retain(|record| id_of(record).is_none_or(|id| sample.keeps(id)));
     }
-    folder.write_lines("truth.jsonl", &injected)?;
+    let truth = injected.iter().cloned().map(Line::Request);
+    folder.write_lines(
+        "truth.jsonl",
+        truth.chain(held.into_iter().map(Line::Window)),
+    )?;
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
-    let sources = Sources::new(outside, &folder.path("logs/access.jsonl"));
+    let sources = Sources::new(&outside, &folder.path("logs/access.jsonl"));
     let judges = Judges::new(&client, sources, &folder, experiment.sample.is_some())?;
     let (pair, mut score) = judges.judge(&folder, &faulty, &options.progress)?;
     score.versions = versions;

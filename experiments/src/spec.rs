@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use tierscope_analyzer::Kind;
 use tierscope_loadgen::Mix;
 use tierscope_model::Sample;
 use tierscope_tracer::Detail;
 
 use crate::check::CHECKS;
 use crate::error::{Error, Result};
+use crate::window::{Window, causes};
 
 /// What is run: a load, and faults in some of its requests.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -33,6 +35,9 @@ pub struct Experiment {
     /// Faults, each in a share of one endpoint's requests.
     #[serde(default)]
     pub fault: Vec<Fault>,
+    /// Faults that hold for a while, in whatever requests they meet.
+    #[serde(default)]
+    pub window: Vec<Window>,
 }
 
 /// A load on the default mix.
@@ -88,6 +93,9 @@ pub struct Fault {
     pub header: String,
     /// Where the time goes, e.g. `app → postgres`.
     pub hop: String,
+    /// The kinds of finding that name it rightly.
+    #[serde(default, with = "causes")]
+    pub cause: Vec<Kind>,
     /// Delay that each such request suffers, where it is known.
     pub magnitude_ns: Option<u64>,
 }
@@ -99,10 +107,29 @@ impl Experiment {
     /// The file cannot be read or is not this TOML: with the line and the field.
     pub fn read(path: &Path) -> Result<Experiment> {
         let text = std::fs::read_to_string(path).map_err(Error::read(path))?;
-        toml::from_str(&text).map_err(|source| Error::Spec {
+        let wrong = |reason| Error::Spec {
             path: path.into(),
-            reason: source.to_string().trim_end().to_owned(),
-        })
+            reason,
+        };
+        let read: Experiment =
+            toml::from_str(&text).map_err(|e| wrong(e.to_string().trim_end().to_owned()))?;
+        read.check_windows().map_err(wrong)?;
+        Ok(read)
+    }
+
+    fn check_windows(&self) -> std::result::Result<(), String> {
+        let mix = Mix::default();
+        for (number, window) in self.window.iter().enumerate() {
+            let which = format!("[[window]] number {}", number + 1);
+            if window.last_end_s() > self.load.duration_s {
+                return Err(format!("{which} ends after the load"));
+            }
+            let unknown = |name: &&String| !mix.names().any(|known| **known == ***name);
+            if let Some(name) = window.endpoints.iter().find(unknown) {
+                return Err(format!("{which}: the mix has no endpoint `{name}`"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,10 +1,21 @@
-//! `truth.jsonl`: what was injected into which request.
+//! `truth.jsonl`: what was injected, into which request or when.
 
 use serde::{Deserialize, Serialize};
 use tierscope_loadgen::Record;
 use tierscope_model::RequestId;
 
+use crate::inject::Held;
 use crate::spec::Experiment;
+
+/// A line of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// A request that carried a fault.
+    Request(Injected),
+    /// A window in which a fault held.
+    Window(Held),
+}
 
 /// One injected fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -39,6 +39,8 @@ pub struct LoadOptions {
     pub records: Option<PathBuf>,
     /// Wait for a line on standard input before connecting, so that a tracer can attach first.
     pub hold: bool,
+    /// Called before the first request is due, with that time (CLOCK_MONOTONIC, ns).
+    pub begun: Option<fn(u64)>,
 }
 
 impl LoadOptions {

@@ -43,6 +43,9 @@ pub fn run(options: &LoadOptions, progress: bool) -> Result<Summary, LoadError> 
     let begin = clock::now();
     let links = connect(options.target, options.connections, options.timeout)?;
     let start = clock::now() + LEAD;
+    if let Some(begun) = options.begun {
+        begun(start);
+    }
     let collector = Collector::new(&options.mix)?;
     let (sender, receiver) = mpsc::channel();
     let driver = Driver::new(

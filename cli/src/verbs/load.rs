@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use nix::sys::{prctl::set_pdeathsig, signal::Signal};
+use tierscope_experiments::BEGINS;
 use tierscope_loadgen::{LoadOptions, Mix, Mode};
 
 use crate::exit::Done;
@@ -47,8 +48,8 @@ pub struct Args {
     /// One JSON line per request goes here.
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
-    /// Wait for a line on standard input before connecting, so that a tracer can attach first; end
-    /// with the process that started it.
+    /// Wait for a line on standard input before connecting, so that a tracer can attach first; say
+    /// on standard output when the first request is due; end with the process that started it.
     #[arg(long)]
     hold: bool,
     /// Print the summary as JSON.
@@ -109,6 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         timeout: Duration::from_secs(10),
         records: args.records,
         hold: args.hold,
+        begun: args.hold.then_some(tell_start),
     };
     let summary = tierscope_loadgen::run(&options, std::io::stderr().is_terminal())?;
     if args.json {
@@ -122,6 +124,12 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
     } else {
         Done::Well
     })
+}
+
+/// For the owner: `begins 81234567890`, CLOCK_MONOTONIC in nanoseconds.
+fn tell_start(nanos: u64) {
+    // An owner that is gone has ended this process, too.
+    let _ = print(&format!("{BEGINS}{nanos}\n"));
 }
 
 fn mix(args: &Args) -> anyhow::Result<Mix> {

@@ -51,6 +51,12 @@ pub enum Error {
         /// The directory of the lab.
         dir: PathBuf,
     },
+    /// A session with PostgreSQL ended.
+    #[error("PostgreSQL ended the session: {output}")]
+    Session {
+        /// What it said.
+        output: String,
+    },
     /// There is no lab in this directory.
     #[error("no lab in {dir}: start one with tierscope lab up")]
     NoLab {

@@ -17,7 +17,7 @@ use crate::{
     place,
     process::{ProcessRecord, Role},
     programs::Programs,
-    psql::Server,
+    psql::{Server, Session},
     state::State,
     status::Status,
 };
@@ -135,15 +135,27 @@ impl Lab {
     /// # Errors
     /// PostgreSQL does not run, or does not take the statement.
     pub fn ask(&self, sql: &str) -> Result<String> {
-        let server = self.process(Role::Postgres)?;
         let account = Account::choose()?;
-        Server {
-            account: &account,
+        self.server(&account)?.ask("postgres", "lab", sql)
+    }
+
+    /// Opens a session of the lab's superuser that is asked more than once, as [`Lab::ask`].
+    ///
+    /// # Errors
+    /// psql cannot be started.
+    pub fn session(&self) -> Result<Session> {
+        let account = Account::choose()?;
+        self.server(&account)?.session("postgres", "lab")
+    }
+
+    fn server<'a>(&'a self, account: &'a Account) -> Result<Server<'a>> {
+        let server = self.process(Role::Postgres)?;
+        Ok(Server {
+            account,
             bin: server.binary.parent().unwrap_or(&server.binary),
             host: self.state.dir.display().to_string(),
             port: server.listen.port(),
-        }
-        .ask("postgres", "lab", sql)
+        })
     }
 
     fn process(&self, role: Role) -> Result<&ProcessRecord> {

@@ -29,4 +29,5 @@ pub use error::{Error, Result};
 pub use lab::Lab;
 pub use options::{LabOptions, Ports};
 pub use process::{ProcessRecord, Role};
+pub use psql::Session;
 pub use status::{ProcessStatus, Status};

@@ -105,6 +105,7 @@ pub fn options(target: SocketAddr, rate: f64, mix: Mix) -> LoadOptions {
         timeout: Duration::from_secs(2),
         records: None,
         hold: false,
+        begun: None,
     }
 }
 

@@ -1,0 +1,75 @@
+//! Faults that hold for a while: what makes them, and when.
+//!
+//! An injector is a file of its own here, a variant of [`Fault`], and a line in [`Fault::injector`].
+
+mod clock;
+mod lock_wait;
+mod schedule;
+#[allow(dead_code, reason = "for injectors outside of the lab")]
+mod undo;
+
+use serde::{Deserialize, Serialize};
+use tierscope_model::{Nanos, RequestId};
+use tierscope_stack::Lab;
+
+use crate::error::Result;
+
+pub use schedule::Held;
+pub(crate) use schedule::{Alarm, hold, plan};
+
+/// Makes one fault hold for a while, and undoes it. Dropped, it undoes it too.
+pub(crate) trait Injector: Send {
+    /// Makes it hold.
+    fn begin(&mut self) -> Result<()>;
+    /// Undoes it. What its own log shows of the mechanism at work since `begin`.
+    fn end(&mut self) -> Result<Vec<Hit>>;
+}
+
+/// The mechanism at work, as the injector's own log has it. Times are CLOCK_MONOTONIC in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// From when it was at work.
+    pub from_ns: u64,
+    /// Until when.
+    pub to_ns: u64,
+    /// The one request that it met, where the injector knows; else whoever was under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// The delay that it made, where the injector knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub magnitude_ns: Option<Nanos>,
+    /// In words.
+    pub what: String,
+}
+
+/// Where faults are injected.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    /// The lab, which is up.
+    pub(crate) lab: &'a Lab,
+}
+
+/// A kind of fault with what it needs: `[window.inject]`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Fault {
+    /// Another session holds rows.
+    LockWait(lock_wait::LockWait),
+}
+
+impl Fault {
+    /// What makes it. Whatever can be told before the load begins is told here: what this host cannot
+    /// do is [`crate::Error::Refused`].
+    fn injector<'a>(&self, site: Site<'a>) -> Result<Box<dyn Injector + 'a>> {
+        match self {
+            Fault::LockWait(fault) => Ok(Box::new(fault.injector(site)?)),
+        }
+    }
+
+    /// Its name, as `kind` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fault::LockWait(_) => "lock-wait",
+        }
+    }
+}

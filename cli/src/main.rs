@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod exit;
+mod normal;
 mod select;
 mod terminal;
 mod verbs;

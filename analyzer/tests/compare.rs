@@ -15,16 +15,16 @@ type Made<'n> = (Option<usize>, &'n str, u64, u64);
 
 fn trace(spans: &[Made<'_>]) -> Trace {
     let service = Arc::new(Resource {
-        service: "app".to_owned(),
+        service: "app".into(),
         ..Resource::default()
     });
     let span = |(at, (parent, name, start, end)): (usize, &Made<'_>)| Span {
         span_id: SpanId(at as u64 + 1),
         parent: parent.map(|parent| Link {
             span_id: SpanId(parent as u64 + 1),
-            evidence: Evidence::Probe("x".to_owned()),
+            evidence: Evidence::Probe("x".into()),
         }),
-        name: (*name).to_owned(),
+        name: (*name).into(),
         kind: SpanKind::Internal,
         start: Timestamp(start * 1_000),
         end: Timestamp(end * 1_000),

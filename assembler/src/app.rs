@@ -5,12 +5,12 @@
 //! poll. `request_start` fires in the poll that read the request; `db_query_start` fires in the poll
 //! that writes the query. Anything else that the thread does ends what the poll can tell.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
 use tierscope_model::{Probe, RequestId, SocketCookie, Timestamp, Usdt};
 
 use crate::app_request::{AppRequest, ItemKind, PollRead};
-use crate::postgres::{Begun, PgFacts, PgKind, Statement};
+use crate::postgres::{Begun, PgFacts, PgKind};
+use crate::sql_text::Statement;
 use crate::threads::Owner;
 
 /// A request of one process.
@@ -70,16 +70,16 @@ struct Thread {
 /// All probed applications.
 #[derive(Default)]
 pub(crate) struct Apps {
-    threads: HashMap<u32, Thread>,
-    requests: HashMap<RequestKey, AppRequest>,
+    threads: FxHashMap<u32, Thread>,
+    requests: FxHashMap<RequestKey, AppRequest>,
     /// The query that holds a connection, from its first bytes to `db_query_end`.
-    held: HashMap<SocketCookie, Held>,
+    held: FxHashMap<SocketCookie, Held>,
     /// The request whose transaction is open on a connection.
-    transactions: HashMap<SocketCookie, RequestKey>,
+    transactions: FxHashMap<SocketCookie, RequestKey>,
     /// The request that was read from a connection last.
-    serving: HashMap<SocketCookie, RequestKey>,
+    serving: FxHashMap<SocketCookie, RequestKey>,
     /// By exchange number.
-    bindings: HashMap<u64, Binding>,
+    bindings: FxHashMap<u64, Binding>,
     /// Not every request is seen: that one of those seen fits alone says nothing.
     sampled: bool,
 }
@@ -180,7 +180,7 @@ impl Apps {
         key
     }
 
-    fn ended(requests: &HashMap<RequestKey, AppRequest>, held: &Held, now: Timestamp) -> bool {
+    fn ended(requests: &FxHashMap<RequestKey, AppRequest>, held: &Held, now: Timestamp) -> bool {
         let item = requests
             .get(&held.request)
             .and_then(|request| request.items.get(held.item));

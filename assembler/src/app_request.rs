@@ -1,11 +1,12 @@
 //! Pass 4a: what the application's probes say of one request.
 
-use std::sync::Arc;
-
-use tierscope_model::{Attributes, Nanos, Probe, SocketCookie, SpanEvent, Timestamp, Usdt, attr};
+use smol_str::format_smolstr;
+use tierscope_model::{
+    Attributes, Nanos, Probe, SmolStr, SocketCookie, SpanEvent, Timestamp, Usdt, attr,
+};
 
 use crate::endpoint::route;
-use crate::postgres::Statement;
+use crate::sql_text::Statement;
 
 /// SQL text in a probe is kept up to this many bytes by the tracer.
 const TEXT_LIMIT: usize = 1024;
@@ -30,12 +31,12 @@ pub(crate) enum ItemKind {
         rows: Option<u64>,
     },
     File {
-        path: String,
-        operation: String,
+        path: SmolStr,
+        operation: SmolStr,
         bytes: Option<u64>,
     },
     Phase {
-        name: String,
+        name: SmolStr,
     },
 }
 
@@ -52,8 +53,8 @@ pub(crate) struct PollRead {
 pub(crate) struct AppRequest {
     pub(crate) start: Option<Timestamp>,
     pub(crate) tid: u32,
-    pub(crate) method: String,
-    pub(crate) path: String,
+    pub(crate) method: SmolStr,
+    pub(crate) path: SmolStr,
     pub(crate) read: Option<PollRead>,
     pub(crate) end: Option<(Timestamp, u16)>,
     pub(crate) items: Vec<Item>,
@@ -61,7 +62,7 @@ pub(crate) struct AppRequest {
     /// Threads that worked for it.
     pub(crate) tids: Vec<u32>,
     /// How it is called where another request's wait is told by it, e.g. `GET /api/report/{id} 9c1f…`.
-    pub(crate) label: Arc<str>,
+    pub(crate) label: SmolStr,
 }
 
 impl Item {
@@ -124,7 +125,7 @@ impl AppRequest {
                 self.path.clone_from(second);
                 self.read = read;
                 let id = format!("{:016x}", usdt.args[0]);
-                self.label = format!("{first} {} {}…", route(second), &id[..4]).into();
+                self.label = format_smolstr!("{first} {} {}…", route(second), &id[..4]);
             }
             Probe::RequestEnd => self.end = Some((time, usdt.args[2] as u16)),
             Probe::DbAcquireEnd => self.close(time, 0, |kind| matches!(kind, ItemKind::Acquire)),
@@ -165,12 +166,12 @@ impl AppRequest {
         }
     }
 
-    fn point(&mut self, name: &str, key: &str, time: Timestamp) {
+    fn point(&mut self, name: &'static str, key: &SmolStr, time: Timestamp) {
         let mut attributes = Attributes::new();
-        attributes.set(attr::CACHE_KEY, key.to_owned());
+        attributes.set(attr::CACHE_KEY, key.clone());
         self.points.push(SpanEvent {
             time,
-            name: name.to_owned(),
+            name: SmolStr::new_static(name),
             attributes,
         });
     }

@@ -1,7 +1,8 @@
 //! Pass 6: puts a tree's spans in order and notes what only the whole tree tells.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
 use tierscope_model::{Span, SpanId, SpanKind, Timestamp, attr};
 
 /// Spans in pre-order with their hop counts, those that outlive their parent flagged.
@@ -59,7 +60,7 @@ fn lost(children: &mut BTreeMap<Option<SpanId>, Vec<Span>>) -> Option<Span> {
 
 /// Tiers between the client and each span, on spans that begin a tier.
 fn count_hops(spans: &mut [Span]) {
-    let mut depth: HashMap<SpanId, u32> = HashMap::new();
+    let mut depth: FxHashMap<SpanId, u32> = FxHashMap::default();
     for span in spans {
         let above = span.parent_id().and_then(|id| depth.get(&id).copied());
         let here = match (above, span.kind) {
@@ -75,7 +76,7 @@ fn count_hops(spans: &mut [Span]) {
 
 /// A child that ends after its parent keeps its times and says so.
 fn flag_outliving(spans: &mut [Span]) {
-    let ends: HashMap<SpanId, Timestamp> = spans.iter().map(|s| (s.span_id, s.end)).collect();
+    let ends: FxHashMap<SpanId, Timestamp> = spans.iter().map(|s| (s.span_id, s.end)).collect();
     for span in spans {
         let parent = span.parent_id().and_then(|id| ends.get(&id).copied());
         if let Some(end) = parent.filter(|end| span.end > *end) {

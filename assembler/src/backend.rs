@@ -3,16 +3,18 @@
 //! A backend is one process with one connection: between the read of a request and the send of
 //! ReadyForQuery everything it does belongs to that exchange.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use rustc_hash::FxHashMap;
+use smol_str::ToSmolStr;
 use tierscope_model::{
     Attributes, Buffers, Evidence, Probe, Slice, Span, SpanEvent, Timestamp, Usdt, attr,
 };
 
 use crate::page_read::PageReads;
 use crate::phase::{self, Phase};
-use crate::postgres::Statement;
 use crate::probed::Probed;
+use crate::sql_text::Statement;
 use crate::threads::Threads;
 use crate::waits;
 
@@ -50,7 +52,7 @@ struct Backend {
 /// What all backends told, until their exchange is finished.
 #[derive(Default)]
 pub(crate) struct Backends {
-    known: HashMap<u32, Backend>,
+    known: FxHashMap<u32, Backend>,
     /// Marks forgotten at the limit.
     pub(crate) over_budget: u64,
 }
@@ -127,7 +129,7 @@ impl Work {
     /// Spans of the phases, under the exchange's span at the server. Where it `completed` as many
     /// statements as it executed, and several, each execution has its rows.
     pub(crate) fn spans(&self, server: &Span, completed: &[Option<u64>]) -> Vec<Span> {
-        let pid = server.resource.pid.to_string();
+        let pid = server.resource.pid.to_smolstr();
         let within = |phase: &&Phase| server.start <= phase.start && phase.end <= server.end;
         let mut phases: Vec<Phase> = self.phases.iter().filter(within).cloned().collect();
         let executions = || phases.iter().filter(|phase| phase.name == "execute");

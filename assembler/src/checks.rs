@@ -1,7 +1,8 @@
 //! Pass 7: what must hold of every trace, checked on the finished tree.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use rustc_hash::FxHashMap;
 use tierscope_model::{Span, SpanId, Timestamp, Trace, attr};
 
 /// Something that must not be.
@@ -30,7 +31,7 @@ pub struct Segment {
 
 /// Checks one trace.
 pub fn check(trace: &Trace) -> Vec<Violation> {
-    let by_id: HashMap<SpanId, &Span> = trace.spans.iter().map(|s| (s.span_id, s)).collect();
+    let by_id: FxHashMap<SpanId, &Span> = trace.spans.iter().map(|s| (s.span_id, s)).collect();
     let mut violations = Vec::new();
     for span in &trace.spans {
         if span.end < span.start {
@@ -108,7 +109,7 @@ fn charge(segments: &mut Vec<Segment>, span: usize, start: Timestamp, end: Times
 
 /// Depth below the root; none for what is not joined to it.
 fn depths(trace: &Trace) -> Vec<Option<u32>> {
-    let mut known: HashMap<SpanId, u32> = HashMap::new();
+    let mut known: FxHashMap<SpanId, u32> = FxHashMap::default();
     let mut depths = Vec::with_capacity(trace.spans.len());
     for (at, span) in trace.spans.iter().enumerate() {
         let depth = match span.parent_id() {

@@ -3,9 +3,10 @@
 //! Two traced sockets with mirrored addresses that live at the same time are the two ends of one
 //! connection. The key is the socket cookie; descriptors are reused, cookies are not.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use tierscope_model::{
     Accepted, Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Skipped, Socket, SocketCookie,
     Timestamp, Transmit,
@@ -37,11 +38,11 @@ struct Place {
 #[derive(Default)]
 pub(crate) struct Connections {
     open: BTreeMap<u64, Connection>,
-    sockets: HashMap<SocketCookie, Place>,
-    tuples: HashMap<Tuple, SocketCookie>,
+    sockets: FxHashMap<SocketCookie, Place>,
+    tuples: FxHashMap<Tuple, SocketCookie>,
     next: u64,
     /// Processes that were seen to read requests.
-    servers: HashSet<u32>,
+    servers: FxHashSet<u32>,
     pub(crate) tally: Tally,
     /// Events on sockets that were never announced.
     pub(crate) unknown: u64,

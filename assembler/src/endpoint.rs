@@ -2,14 +2,18 @@
 
 /// The path with its variable segments (numbers, long hex ids, UUIDs) replaced by `{id}`.
 pub(crate) fn route(path: &str) -> String {
-    let segment = |s: &str| {
-        if is_variable(s) {
-            "{id}".to_owned()
-        } else {
-            s.to_owned()
+    let mut route = String::with_capacity(path.len() + 4);
+    for (at, segment) in path.split('/').enumerate() {
+        if at > 0 {
+            route.push('/');
         }
-    };
-    path.split('/').map(segment).collect::<Vec<_>>().join("/")
+        route.push_str(if is_variable(segment) {
+            "{id}"
+        } else {
+            segment
+        });
+    }
+    route
 }
 
 fn is_variable(segment: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Pass 6: files and disks under the spans that they were read and written for.
 
+use smol_str::{ToSmolStr, format_smolstr};
 use tierscope_model::{Evidence, SocketCookie, Span, SpanId, Timestamp};
 
 use crate::app::RequestKey;
@@ -26,7 +27,7 @@ pub(crate) fn of_handler(
         let times = file.end.filter(|_| is_file).map(|end| (file.start, end));
         if let (Some(times), Some(span)) = (times, find(spans, item(Some(at)))) {
             let phases = threads.did(file.tid, times, |_, _| true);
-            let inside = phase::spans(span, phases, |_| Evidence::Probe(key.1.to_string()));
+            let inside = phase::spans(span, phases, |_| Evidence::Probe(key.1.to_smolstr()));
             spans.extend(inside);
         }
     }
@@ -56,7 +57,7 @@ pub(crate) fn of_worker(
         return Vec::new();
     };
     let ours = Ours::new(exchange, asked, server);
-    let until = Timestamp(u64::MAX);
+    let until = ours.until(tid, threads);
     let phases = threads.did(tid, (server.start, until), |call, marks| {
         ours.is(call, marks)
     });
@@ -64,7 +65,7 @@ pub(crate) fn of_worker(
 }
 
 fn poll(tid: u32, time: Timestamp) -> Evidence {
-    Evidence::Poll(format!("{tid}@{time}"))
+    Evidence::Poll(format_smolstr!("{tid}@{time}"))
 }
 
 /// The sockets of one request at one server, and when they were the request's.
@@ -87,6 +88,16 @@ impl Ours {
             sockets: own.into_iter().chain(others).collect(),
             last_write: exchange.server.cookie.zip(written),
         }
+    }
+
+    /// No call of the request's ends after this.
+    fn until(&self, tid: u32, threads: &Threads) -> Timestamp {
+        let between = self.sockets.iter().map(|(_, (_, to))| *to);
+        let next = |(_, written)| threads.next_mark(tid, written);
+        let behind = self
+            .last_write
+            .map(|last| next(last).unwrap_or(Timestamp(u64::MAX)));
+        between.chain(behind).max().unwrap_or(Timestamp(0))
     }
 
     fn holds(&self, mark: &Mark) -> bool {

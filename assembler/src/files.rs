@@ -1,8 +1,9 @@
 //! Calls on files, by thread.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use tierscope_model::{File, FileId, FileName, FileOperation, Stack, Timestamp, attr};
 
 use crate::phase::Phase;
@@ -15,8 +16,8 @@ const NAMES: usize = 65_536;
 /// Names of files, and stacks.
 #[derive(Default)]
 pub(crate) struct Paths {
-    names: HashMap<FileId, Arc<str>>,
-    stacks: HashMap<u32, Arc<str>>,
+    names: FxHashMap<FileId, Arc<str>>,
+    stacks: FxHashMap<u32, Arc<str>>,
     pub(crate) over_budget: u64,
 }
 
@@ -134,7 +135,7 @@ impl Call {
         let object = format!("{}:{}", self.file.dev, self.file.ino);
         let path = self.path.clone().or_else(|| paths.of(self.file));
         match &path {
-            Some(path) => phase.attributes.set(attr::FILE_PATH, path.to_string()),
+            Some(path) => phase.attributes.set(attr::FILE_PATH, path.clone()),
             None => phase
                 .attributes
                 .set(attr::NOT_MEASURED, "path: the file's name was not seen"),
@@ -146,9 +147,7 @@ impl Call {
             phase.of = None;
         }
         if let Some(stack) = self.stack.and_then(|stack| paths.stacks.get(&stack)) {
-            phase
-                .attributes
-                .set(attr::CODE_STACKTRACE, stack.to_string());
+            phase.attributes.set(attr::CODE_STACKTRACE, stack.clone());
         }
         phase
     }

@@ -3,13 +3,13 @@
 //! What lies between the probes is named by its place: `handler setup` before the first,
 //! `business logic` between two, `handler end` after the last.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+use smol_str::{ToSmolStr, format_smolstr};
 use tierscope_model::{
-    Evidence, Link, Nanos, RequestId, Resource, Span, SpanId, SpanKind, Status, Timestamp, attr,
+    Evidence, Link, Nanos, Resource, SmolStr, Span, SpanId, SpanKind, Status, Timestamp, attr,
 };
-use tierscope_wire::sql;
 
 use crate::app::RequestKey;
 use crate::app_request::{AppRequest, Item, ItemKind};
@@ -27,7 +27,7 @@ pub(crate) fn spans(
     server: Option<Link>,
     processes: &mut Processes,
     out: &mut Vec<Span>,
-    items: &mut HashMap<(RequestKey, Option<usize>), SpanId>,
+    items: &mut FxHashMap<(RequestKey, Option<usize>), SpanId>,
 ) {
     let resource = processes.get(key.0, None);
     let Some(mut handler) = handler(key, request, server, &resource) else {
@@ -41,8 +41,9 @@ pub(crate) fn spans(
         items.insert((key, Some(at)), span.span_id);
         inside.push(span);
     }
-    nest(&handler, &mut inside, key.1);
-    let gaps = gaps(&handler, &inside, key.1);
+    let id = key.1.to_smolstr();
+    nest(&handler, &mut inside, &id);
+    let gaps = gaps(&handler, &inside, &id);
     out.push(handler);
     out.extend(inside);
     out.extend(gaps);
@@ -73,7 +74,7 @@ fn handler(
     }
     match request.end {
         Some((_, status)) => span.attributes.set(attr::HTTP_RESPONSE_STATUS_CODE, status),
-        None => span.status = Status::Error("no end seen".to_owned()),
+        None => span.status = Status::Error(SmolStr::new_static("no end seen")),
     }
     Some(span)
 }
@@ -96,15 +97,15 @@ fn item_span(
     );
     let end = item.end.unwrap_or(until).max(item.start);
     let name = match &item.kind {
-        ItemKind::Acquire => "db pool wait".to_owned(),
-        ItemKind::Query { .. } => "db query".to_owned(),
-        ItemKind::File { operation, .. } => format!("file {operation}"),
+        ItemKind::Acquire => SmolStr::new_static("db pool wait"),
+        ItemKind::Query { .. } => SmolStr::new_static("db query"),
+        ItemKind::File { operation, .. } => format_smolstr!("file {operation}"),
         ItemKind::Phase { name } => name.clone(),
     };
     let mut span = internal(id, None, name, (item.start, end), resource.clone());
     span.attributes.set(attr::THREAD_ID, item.tid);
     if item.end.is_none() {
-        span.status = Status::Error("no end seen".to_owned());
+        span.status = Status::Error(SmolStr::new_static("no end seen"));
     }
     describe(&mut span, &item.kind);
     span
@@ -115,10 +116,9 @@ fn describe(span: &mut Span, kind: &ItemKind) {
         ItemKind::Query { statement, rows } => {
             span.kind = SpanKind::Client;
             span.attributes.set(attr::DB_SYSTEM_NAME, "postgresql");
-            span.attributes
-                .set(attr::DB_QUERY_SUMMARY, sql::summary(&statement.text));
-            span.attributes
-                .set(attr::DB_QUERY_TEXT, statement.text.to_string());
+            let (summary, text) = (&statement.summary, &statement.text);
+            span.attributes.set(attr::DB_QUERY_SUMMARY, summary.clone());
+            span.attributes.set(attr::DB_QUERY_TEXT, text.clone());
             if let Some(rows) = rows {
                 span.attributes.set(attr::DB_RESPONSE_RETURNED_ROWS, *rows);
             }
@@ -139,7 +139,7 @@ fn describe(span: &mut Span, kind: &ItemKind) {
 }
 
 /// Hangs each item under the innermost other one that encloses it, else under the handler.
-fn nest(handler: &Span, items: &mut [Span], id: RequestId) {
+fn nest(handler: &Span, items: &mut [Span], id: &SmolStr) {
     let bounds: Vec<_> = items.iter().map(|s| (s.span_id, s.start, s.end)).collect();
     for (at, item) in items.iter_mut().enumerate() {
         let encloses = |(other, outer): &(usize, &(SpanId, Timestamp, Timestamp))| {
@@ -154,12 +154,12 @@ fn nest(handler: &Span, items: &mut [Span], id: RequestId) {
         let span_id = parent.map_or(handler.span_id, |outer| outer.0);
         item.parent = Some(Link {
             span_id,
-            evidence: Evidence::Probe(id.to_string()),
+            evidence: Evidence::Probe(id.clone()),
         });
     }
 }
 
-fn gaps(handler: &Span, items: &[Span], id: RequestId) -> Vec<Span> {
+fn gaps(handler: &Span, items: &[Span], id: &SmolStr) -> Vec<Span> {
     let mut direct: Vec<_> = items
         .iter()
         .filter(|s| s.parent_id() == Some(handler.span_id))
@@ -184,14 +184,14 @@ fn push_gap(
     handler: &Span,
     name: &'static str,
     (start, end): (Timestamp, Timestamp),
-    id: RequestId,
+    id: &SmolStr,
 ) {
     if end.since(start) < SHORTEST_GAP {
         return;
     }
     let parent = Link {
         span_id: handler.span_id,
-        evidence: Evidence::Probe(id.to_string()),
+        evidence: Evidence::Probe(id.clone()),
     };
     let span_id = derive(name, &[handler.span_id.0, start.0]);
     gaps.push(internal(

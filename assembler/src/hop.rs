@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use smol_str::{ToSmolStr, format_smolstr};
 use tierscope_model::{
-    Attributes, Evidence, Link, Resource, Span, SpanId, SpanKind, Status, Timestamp, attr,
+    Attributes, Evidence, Link, Resource, SmolStr, Span, SpanId, SpanKind, Status, Timestamp, attr,
 };
 
 use crate::counts::Counts;
@@ -33,7 +34,7 @@ impl Hop {
 
 /// What both sides' spans are called and carry.
 pub(crate) struct Label {
-    pub(crate) name: String,
+    pub(crate) name: SmolStr,
     pub(crate) attributes: Attributes,
     pub(crate) status: Status,
 }
@@ -69,7 +70,7 @@ pub(crate) fn spans(
             evidence,
         });
     }
-    let between = format!("{} → {}", client_resource.service, server_resource.service);
+    let between = format_smolstr!("{} → {}", client_resource.service, server_resource.service);
     let way = Way {
         exchange,
         gaps: processes.gaps(),
@@ -97,8 +98,7 @@ fn client_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> 
         (attr::RESPONSE_RANGE, &exchange.response),
     ] {
         if let Some(passage) = passage {
-            span.attributes
-                .set(key, seq(exchange, passage).id().to_owned());
+            span.attributes.set(key, range(exchange, passage));
         }
     }
     if let Some((sent, established)) = exchange.setup.and_then(|setup| setup.connect) {
@@ -121,7 +121,7 @@ fn server_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> 
 fn peer(span: &mut Span, end: &End) {
     if let Some(addr) = end.local {
         span.attributes
-            .set(attr::NETWORK_PEER_ADDRESS, addr.ip().to_string());
+            .set(attr::NETWORK_PEER_ADDRESS, addr.ip().to_smolstr());
         span.attributes.set(attr::NETWORK_PEER_PORT, addr.port());
     }
 }
@@ -156,8 +156,12 @@ fn span(
     }
 }
 
-/// `sender cookie>receiver cookie:lo-hi`.
 fn seq(exchange: &Exchange, passage: &Passage) -> Evidence {
+    Evidence::Seq(range(exchange, passage))
+}
+
+/// `sender cookie>receiver cookie:lo-hi`.
+fn range(exchange: &Exchange, passage: &Passage) -> SmolStr {
     let cookie = |end: &End| end.cookie.map_or(0, |c| c.0);
     let is_request = exchange
         .request
@@ -168,13 +172,13 @@ fn seq(exchange: &Exchange, passage: &Passage) -> Evidence {
     } else {
         (&exchange.server, &exchange.client)
     };
-    Evidence::Seq(format!(
+    format_smolstr!(
         "{}>{}:{}-{}",
         cookie(from),
         cookie(to),
         passage.seq.0,
         passage.seq.1
-    ))
+    )
 }
 
 /// What was sent again of a message, on its way's span.
@@ -203,7 +207,7 @@ struct Way<'a> {
     exchange: &'a Exchange,
     gaps: Gaps,
     client: SpanId,
-    between: String,
+    between: SmolStr,
     counts: &'a mut Counts,
 }
 
@@ -311,7 +315,7 @@ impl Way<'_> {
                 span_id: self.client,
                 evidence: seq(self.exchange, passage),
             }),
-            name: name.to_owned(),
+            name: SmolStr::new_static(name),
             kind: SpanKind::Internal,
             start,
             end: end.max(start),

@@ -1,6 +1,6 @@
 //! Pass 3a: cuts an HTTP/1 connection's two streams into requests and responses.
 
-use tierscope_model::{Incomplete, RequestId, Timestamp};
+use tierscope_model::{Incomplete, RequestId, SmolStr, Timestamp};
 use tierscope_wire::http::{
     BodyLength, ChunkedEnd, Head, RequestHead, ResponseHead, Traceparent, chunked_end,
     ends_chunked, parse_head, starts_like_head,
@@ -16,8 +16,8 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// What the two heads of an exchange say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HttpFacts {
-    pub(crate) method: Option<String>,
-    pub(crate) path: Option<String>,
+    pub(crate) method: Option<SmolStr>,
+    pub(crate) path: Option<SmolStr>,
     pub(crate) status: Option<u16>,
     /// `X-Request-ID` of the request: nginx's own only on an inner hop.
     pub(crate) asked_id: Option<RequestId>,
@@ -175,8 +175,8 @@ impl HttpTalk {
         self.end_unknown(Side::Response);
         let body = head.body;
         let facts = HttpFacts {
-            method: Some(head.method),
-            path: Some(head.path),
+            method: Some(head.method.into()),
+            path: Some(head.path.into()),
             asked_id: head.request_id,
             traceparent: head.traceparent,
             client_request_id: head.client_request_id,

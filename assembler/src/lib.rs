@@ -42,6 +42,7 @@ mod retransmit;
 mod setup;
 mod silent;
 mod span_id;
+mod sql_text;
 mod statement;
 mod stream;
 mod tally;

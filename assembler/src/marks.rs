@@ -89,6 +89,12 @@ impl Marks {
             .filter(|(start, end, _)| end > start)
     }
 
+    /// When the first mark after `time` was made.
+    pub(crate) fn after(&self, time: Timestamp) -> Option<Timestamp> {
+        let after = self.log.partition_point(|mark| mark.time <= time);
+        self.log.get(after).map(|mark| mark.time)
+    }
+
     /// The mark before `time` and the first one after `until`.
     pub(crate) fn around(
         &self,

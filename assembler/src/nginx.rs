@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use smol_str::ToSmolStr;
 use tierscope_model::{Evidence, Link, RequestId, Resource, Span, Timestamp, attr};
 
 use crate::exchange::Exchange;
@@ -145,7 +146,7 @@ impl Steps<'_> {
     fn link(&self) -> Link {
         Link {
             span_id: self.server.span_id,
-            evidence: Evidence::Header(self.id.to_string()),
+            evidence: Evidence::Header(self.id.to_smolstr()),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Pieces of work inside one process, nested by time; of many equal ones, one span.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use tierscope_model::{Attributes, Evidence, Link, Nanos, Span, Timestamp, attr};
 
 use crate::span_id::derive;
@@ -110,7 +110,7 @@ fn parents(phases: &[Phase]) -> Vec<Option<usize>> {
 fn fold(phases: &mut [Phase], parents: &[Option<usize>]) -> Vec<usize> {
     let mut stand: Vec<usize> = (0..phases.len()).collect();
     for level in levels(parents) {
-        let mut groups: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut groups: FxHashMap<_, Vec<usize>> = FxHashMap::default();
         for at in level {
             let parent = parents[at].map(|parent| stand[parent]);
             if let Some(of) = phases[at].of.clone() {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn drawn(phases: Vec<Phase>) -> Vec<Span> {
-        spans(&top(), phases, |_| Evidence::Backend("1".to_owned()))
+        spans(&top(), phases, |_| Evidence::Backend("1".into()))
     }
 
     #[test]

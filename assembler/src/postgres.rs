@@ -5,17 +5,15 @@
 //! walked message by message; where a capture was too short for that, the last bytes of the send tell
 //! (`S 0 0 0 4`, `Z 0 0 0 5 status`).
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
+use rustc_hash::FxHashMap;
 use tierscope_model::{Incomplete, Timestamp};
 use tierscope_wire::postgres::{
     Backend, Frontend, Message, StartupKind, backend, frontend, ready_tail, startup, sync_tail,
 };
-use tierscope_wire::sql;
 
 use crate::piece::Piece;
 use crate::queue::{Open, Queue, Range};
+use crate::sql_text::Statement;
 use crate::stream::Caller;
 use crate::tally::Tally;
 
@@ -67,35 +65,6 @@ impl PgKind {
     }
 }
 
-/// SQL text as captured, masked; `cut` where the capture ended within it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Statement {
-    pub(crate) text: Arc<str>,
-    pub(crate) cut: bool,
-}
-
-impl Statement {
-    pub(crate) fn new(text: &str, cut: bool) -> Statement {
-        Statement {
-            text: sql::mask(text).into(),
-            cut,
-        }
-    }
-
-    /// Whether both may be the same text: equal, or equal as far as the shorter capture goes.
-    pub(crate) fn agrees(&self, other: &Statement) -> bool {
-        if !self.cut && !other.cut {
-            return self.text == other.text;
-        }
-        let common = self.text.len().min(other.text.len());
-        // The last token before a cut may be masked as something it is not.
-        let sure = common.saturating_sub(32);
-        self.text.as_bytes()[..sure] == other.text.as_bytes()[..sure]
-            && (self.cut || self.text.len() <= other.text.len())
-            && (other.cut || other.text.len() <= self.text.len())
-    }
-}
-
 /// What the messages of an exchange say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PgFacts {
@@ -127,7 +96,7 @@ pub(crate) struct PgTalk {
     asked: Option<u64>,
     answered: Option<u64>,
     batch: Option<Batch>,
-    prepared: HashMap<String, Statement>,
+    prepared: FxHashMap<String, Statement>,
     /// The answer before the next request was ended by guesswork: where the next one begins is as sure.
     inexact: bool,
     pub(crate) queue: Queue<PgFacts>,

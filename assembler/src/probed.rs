@@ -1,12 +1,11 @@
 //! Pass 4b: phases of a backend's work from its probes.
 
-use tierscope_model::{Attributes, Buffers, Probe, SpanEvent, Timestamp, Usdt, attr};
-use tierscope_wire::sql;
+use tierscope_model::{Attributes, Buffers, Probe, SmolStr, SpanEvent, Timestamp, Usdt, attr};
 
 use crate::backend::{Mark, Work};
 use crate::lock;
 use crate::phase::Phase;
-use crate::postgres::Statement;
+use crate::sql_text::Statement;
 
 const TEXT_LIMIT: usize = 1024;
 
@@ -129,10 +128,10 @@ impl Probed {
         (self.done, self.flush) = (Some(time), None);
     }
 
-    fn point(&mut self, name: &str, time: Timestamp) {
+    fn point(&mut self, name: &'static str, time: Timestamp) {
         self.work.points.push(SpanEvent {
             time,
-            name: name.to_owned(),
+            name: SmolStr::new_static(name),
             attributes: Attributes::new(),
         });
     }
@@ -158,7 +157,7 @@ impl Probed {
             return;
         }
         for (place, statement) in &self.executed {
-            let summary = statement.as_ref().map(|s| sql::summary(&s.text));
+            let summary = statement.as_ref().map(|s| s.summary.clone());
             if let (Some(summary), Some(phase)) = (summary, self.work.phases.get_mut(*place)) {
                 phase.attributes.set(attr::DB_QUERY_SUMMARY, summary);
             }

@@ -1,29 +1,30 @@
 //! Traced processes, the resource each span carries, and what their kernel could not tell.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tierscope_model::{Process, ProcessChange, Resource, Timestamp};
+use rustc_hash::FxHashMap;
+use smol_str::{ToSmolStr, format_smolstr};
+use tierscope_model::{Process, ProcessChange, Resource, SmolStr, Timestamp};
 
 use crate::passage::Gaps;
 
 /// What is known of each process; entries outlive their process, as spans are made later.
 pub(crate) struct Processes {
-    services: Vec<String>,
-    host: String,
-    known: HashMap<u32, Arc<Resource>>,
-    exited: HashMap<u32, Timestamp>,
+    services: Vec<SmolStr>,
+    host: SmolStr,
+    known: FxHashMap<u32, Arc<Resource>>,
+    exited: FxHashMap<u32, Timestamp>,
     gaps: Gaps,
 }
 
 impl Processes {
     pub(crate) fn new(services: Vec<String>, host: String, gaps: Gaps) -> Processes {
         Processes {
-            services,
-            host,
-            known: HashMap::new(),
-            exited: HashMap::new(),
+            services: services.into_iter().map(SmolStr::from).collect(),
+            host: host.into(),
+            known: FxHashMap::default(),
+            exited: FxHashMap::default(),
             gaps,
         }
     }
@@ -62,13 +63,13 @@ impl Processes {
             return known.clone();
         }
         let service = match local {
-            Some(addr) => addr.to_string(),
-            None => format!("process {pid}"),
+            Some(addr) => addr.to_smolstr(),
+            None => format_smolstr!("process {pid}"),
         };
-        self.resource(service, String::new(), pid)
+        self.resource(service, SmolStr::default(), pid)
     }
 
-    fn resource(&self, service: String, process: String, pid: u32) -> Arc<Resource> {
+    fn resource(&self, service: SmolStr, process: SmolStr, pid: u32) -> Arc<Resource> {
         Arc::new(Resource {
             service,
             process,

@@ -1,28 +1,29 @@
 //! Why a thread was off its CPU, in a word or two.
 
+use smol_str::format_smolstr;
 use syscalls::x86_64::Sysno;
-use tierscope_model::{Off, Switch};
+use tierscope_model::{Off, SmolStr, Switch};
 
 use crate::wait_event;
 
 /// PostgreSQL's wait event where there is one, else the system call; `page fault` where a thread was
 /// blocked in none. None where nothing tells.
-pub(crate) fn of(switch: &Switch) -> Option<String> {
+pub(crate) fn of(switch: &Switch) -> Option<SmolStr> {
     if switch.off == Off::Preempted {
-        return Some("preempted".to_owned());
+        return Some(SmolStr::new_static("preempted"));
     }
     if switch.off == Off::Other {
-        return Some("stopped".to_owned());
+        return Some(SmolStr::new_static("stopped"));
     }
     wait_event::name(switch.wait_event)
         .or_else(|| switch.syscall.map(syscall))
-        .or_else(|| (switch.off == Off::Blocked).then(|| "page fault".to_owned()))
+        .or_else(|| (switch.off == Off::Blocked).then(|| SmolStr::new_static("page fault")))
 }
 
-fn syscall(number: u32) -> String {
+fn syscall(number: u32) -> SmolStr {
     match Sysno::new(number as usize) {
-        Some(known) => known.name().to_owned(),
-        None => format!("system call {number}"),
+        Some(known) => SmolStr::new_static(known.name()),
+        None => format_smolstr!("system call {number}"),
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn the_wait_event_says_more_than_the_system_call() {
         let of = |off, syscall, event| of(&switch(off, syscall, event));
-        let is = |text: &str| Some(text.to_owned());
+        let is = |text: &str| Some(SmolStr::new(text));
         let lock = of(Off::Sleeping, Some(232), 0x0300_0005);
         assert_eq!(lock, is("Lock: transactionid"));
         assert_eq!(of(Off::Sleeping, Some(232), 0), is("epoll_wait"));

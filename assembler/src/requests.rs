@@ -1,7 +1,8 @@
 //! Pass 6: collects what carries one request id until nothing more of it can come.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use rustc_hash::FxHashMap;
 use tierscope_model::{Incomplete, Nanos, RequestId, Timestamp};
 
 use crate::app::{Apps, RequestKey};
@@ -23,7 +24,7 @@ struct Bucket {
 
 /// All requests that are not built yet.
 pub(crate) struct Requests {
-    buckets: HashMap<RequestId, Bucket>,
+    buckets: FxHashMap<RequestId, Bucket>,
     due: VecDeque<(Timestamp, RequestId)>,
     /// A request is built when nothing of it was seen for this long and nothing of it is open.
     grace: Nanos,
@@ -36,7 +37,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn new(grace: Nanos, patience: Nanos, limit: usize) -> Requests {
-        let (buckets, due) = (HashMap::new(), VecDeque::new());
+        let (buckets, due) = (FxHashMap::default(), VecDeque::new());
         Requests {
             buckets,
             due,

@@ -1,7 +1,6 @@
 //! Pass 6: a PostgreSQL exchange under the query that asked for it.
 
-use tierscope_model::{Attributes, Link, RequestId, Span, Status, attr};
-use tierscope_wire::sql;
+use tierscope_model::{Attributes, Link, RequestId, SmolStr, Span, Status, attr};
 
 use crate::backend::Work;
 use crate::charge;
@@ -73,8 +72,8 @@ fn label(exchange: &Exchange, facts: &PgFacts, work: &Work) -> Label {
         .as_ref()
         .filter(|_| facts.statements.is_empty());
     if let Some(statement) = facts.statements.first().or(reported) {
-        attributes.set(attr::DB_QUERY_SUMMARY, sql::summary(&statement.text));
-        attributes.set(attr::DB_QUERY_TEXT, statement.text.to_string());
+        attributes.set(attr::DB_QUERY_SUMMARY, statement.summary.clone());
+        attributes.set(attr::DB_QUERY_TEXT, statement.text.clone());
     }
     if let Some(rows) = facts.rows {
         attributes.set(attr::DB_RESPONSE_RETURNED_ROWS, rows);
@@ -87,7 +86,7 @@ fn label(exchange: &Exchange, facts: &PgFacts, work: &Work) -> Label {
     }
     let status = status(exchange, facts, &mut attributes);
     Label {
-        name: facts.kind.name().to_owned(),
+        name: SmolStr::new_static(facts.kind.name()),
         attributes,
         status,
     }
@@ -101,5 +100,5 @@ fn status(exchange: &Exchange, facts: &PgFacts, attributes: &mut Attributes) -> 
         return Status::Unset;
     };
     attributes.set(attr::ERROR_TYPE, error.clone());
-    Status::Error(error)
+    Status::Error(error.into())
 }

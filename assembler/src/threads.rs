@@ -3,10 +3,10 @@
 //! A thread's switches tell what it did; its reads, writes and probes tell for whom, and between which
 //! of them its files were read and written.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use tierscope_model::{Block, Doing, File, RequestId, Slice, SocketCookie, Switch, Timestamp};
+use rustc_hash::FxHashMap;
+use tierscope_model::{
+    Block, Doing, File, RequestId, Slice, SmolStr, SocketCookie, Switch, Timestamp,
+};
 
 use crate::app::RequestKey;
 use crate::blocks::Blocks;
@@ -23,7 +23,7 @@ pub(crate) type Interval = (Timestamp, Timestamp);
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
     pub(crate) key: RequestKey,
-    pub(crate) label: Arc<str>,
+    pub(crate) label: SmolStr,
 }
 
 /// All that is kept of one thread.
@@ -38,7 +38,7 @@ struct Thread {
 /// All traced threads.
 #[derive(Default)]
 pub(crate) struct Threads {
-    known: HashMap<u32, Thread>,
+    known: FxHashMap<u32, Thread>,
     pub(crate) paths: Paths,
     lost: Vec<Lost>,
     /// The recording has switches: without any there is nothing to tell.
@@ -68,6 +68,11 @@ impl Threads {
         thread.timeline.seen(until);
         let over = thread.marks.push(mark);
         self.over_budget += u64::from(over);
+    }
+
+    /// When the first mark of `tid` after `time` was made.
+    pub(crate) fn next_mark(&self, tid: u32, time: Timestamp) -> Option<Timestamp> {
+        self.known.get(&tid)?.marks.after(time)
     }
 
     /// A thread was on a CPU.
@@ -241,7 +246,7 @@ fn push_running(out: &mut Vec<Slice>, whole: &Slice, part: Interval, instead: Op
     if part.1 <= part.0 {
         return;
     }
-    let instead = instead.map(|owner| owner.label.to_string());
+    let instead = instead.map(|owner| owner.label.clone());
     match out.last_mut() {
         Some(last)
             if last.end == part.0 && last.doing == whole.doing && last.instead == instead =>

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use smol_str::format_smolstr;
 use tierscope_model::{Doing, Nanos, Off, Slice, Switch, Timestamp};
 
 use crate::reason;
@@ -43,7 +44,7 @@ impl Piece<'_> {
             doing: self.doing,
             tid,
             reason: off.filter(preempted).and_then(reason::of),
-            instead: ran.map(|s| format!("{} {}", s.before.comm, s.before.pid)),
+            instead: ran.map(|s| format_smolstr!("{} {}", s.before.comm, s.before.pid)),
             shared: false,
         }
     }
@@ -195,7 +196,7 @@ mod tests {
             before: Before {
                 pid: 9,
                 tid: 9,
-                comm: "hog".to_owned(),
+                comm: "hog".into(),
                 since: Timestamp(0),
             },
         }

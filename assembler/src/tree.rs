@@ -1,10 +1,10 @@
 //! Pass 6: everything that carries one request id becomes one tree.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
+use smol_str::{ToSmolStr, format_smolstr};
 use tierscope_model::{
-    Attributes, Evidence, Incomplete, Link, RequestId, Span, SpanId, SpanKind, Status, Timestamp,
-    Trace, TraceId, attr,
+    Attributes, Evidence, Incomplete, Link, RequestId, SmolStr, Span, SpanId, SpanKind, Status,
+    Timestamp, Trace, TraceId, attr,
 };
 
 use crate::app::{Binding, Proof, RequestKey};
@@ -108,7 +108,7 @@ pub(crate) fn build(
         .collect();
     link_hops(&parts, &hops, &mut spans);
     charge_workers(&parts, &hops, processes, threads, &mut spans);
-    let mut items = HashMap::new();
+    let mut items = FxHashMap::default();
     for (key, request) in &parts.apps {
         let server = server_of(&parts, &hops, *key, request);
         handler::spans(*key, request, server, processes, &mut spans, &mut items);
@@ -134,7 +134,7 @@ fn http_label(exchange: &Exchange, id: Option<RequestId>) -> Label {
     let mut attributes = Attributes::new();
     let Some(facts) = exchange.http() else {
         return Label {
-            name: String::new(),
+            name: SmolStr::default(),
             attributes,
             status: Status::Unset,
         };
@@ -154,7 +154,7 @@ fn http_label(exchange: &Exchange, id: Option<RequestId>) -> Label {
     }
     let status = http_status(exchange, facts, &mut attributes);
     Label {
-        name: endpoint(exchange),
+        name: endpoint(exchange).into(),
         attributes,
         status,
     }
@@ -168,7 +168,7 @@ fn http_status(exchange: &Exchange, facts: &HttpFacts, attributes: &mut Attribut
         _ => return Status::Unset,
     };
     attributes.set(attr::ERROR_TYPE, error.clone());
-    Status::Error(error)
+    Status::Error(error.into())
 }
 
 fn endpoint(exchange: &Exchange) -> String {
@@ -212,7 +212,7 @@ fn link_hops(parts: &Parts, hops: &[Hop], spans: &mut [Span]) {
         };
         span.parent = Some(Link {
             span_id: caller,
-            evidence: Evidence::Header(id.to_string()),
+            evidence: Evidence::Header(id.to_smolstr()),
         });
     }
 }
@@ -290,16 +290,16 @@ fn server_of(parts: &Parts, hops: &[Hop], key: RequestKey, request: &AppRequest)
     let server = &parts.exchanges[at].server;
     let evidence = match request.read {
         Some(read) if Some(read.cookie) == server.cookie => {
-            Evidence::Poll(format!("{}@{}", read.tid, read.time))
+            Evidence::Poll(format_smolstr!("{}@{}", read.tid, read.time))
         }
-        _ => Evidence::Probe(key.1.to_string()),
+        _ => Evidence::Probe(key.1.to_smolstr()),
     };
     hops[at].server.map(|span_id| Link { span_id, evidence })
 }
 
 fn query_parent(
     query: &Query,
-    items: &HashMap<(RequestKey, Option<usize>), SpanId>,
+    items: &FxHashMap<(RequestKey, Option<usize>), SpanId>,
 ) -> Option<Link> {
     let Binding {
         request,
@@ -308,9 +308,11 @@ fn query_parent(
     } = &query.binding;
     let span_id = *items.get(&(*request, *item))?;
     let evidence = match proof {
-        Proof::Poll(tid, time) => Evidence::Poll(format!("{tid}@{time}")),
-        Proof::Statement => Evidence::Probe(request.1.to_string()),
-        Proof::Transaction => Evidence::Backend(query.exchange.server.pid.unwrap_or(0).to_string()),
+        Proof::Poll(tid, time) => Evidence::Poll(format_smolstr!("{tid}@{time}")),
+        Proof::Statement => Evidence::Probe(request.1.to_smolstr()),
+        Proof::Transaction => {
+            Evidence::Backend(query.exchange.server.pid.unwrap_or(0).to_smolstr())
+        }
     };
     Some(Link { span_id, evidence })
 }
@@ -371,7 +373,7 @@ fn name_root<'a>(spans: &mut [Span], facts: impl Iterator<Item = &'a HttpFacts>)
 pub(crate) fn internal(
     span_id: SpanId,
     parent: Option<Link>,
-    name: impl Into<String>,
+    name: impl Into<SmolStr>,
     (start, end): (Timestamp, Timestamp),
     resource: std::sync::Arc<tierscope_model::Resource>,
 ) -> Span {

@@ -3,8 +3,8 @@
 //! What the handler did is known, and that it was done for the request whose id it was given: it
 //! stands under the innermost server that gave this id, and says what was not measured.
 
-use std::collections::HashMap;
-
+use rustc_hash::FxHashMap;
+use smol_str::ToSmolStr;
 use tierscope_model::{Evidence, Incomplete, Link, RequestId, Span, SpanId, Timestamp, attr};
 
 use crate::app::RequestKey;
@@ -17,7 +17,7 @@ pub(crate) fn link(
     parts: &Parts,
     hops: &[Hop],
     key: RequestKey,
-    items: &HashMap<(RequestKey, Option<usize>), SpanId>,
+    items: &FxHashMap<(RequestKey, Option<usize>), SpanId>,
     spans: &mut [Span],
 ) {
     let served = parts.exchanges.iter().any(|x| x.server.pid == Some(key.0));
@@ -45,7 +45,7 @@ pub(crate) fn link(
     };
     span.parent = Some(Link {
         span_id: parent,
-        evidence: Evidence::Probe(key.1.to_string()),
+        evidence: Evidence::Probe(key.1.to_smolstr()),
     });
     let what = format!("{from} → {to}: no TCP connection was seen");
     span.attributes.set(attr::NOT_MEASURED, what);

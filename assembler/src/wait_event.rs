@@ -3,6 +3,9 @@
 //! A class is the same in all versions; the events of a class are numbered anew in each, so another
 //! version's may come out under a neighbour's name. What is beyond the tables is told by its number.
 
+use smol_str::format_smolstr;
+use tierscope_model::SmolStr;
+
 use crate::lock;
 
 const ACTIVITY: &str = "\
@@ -66,27 +69,32 @@ const LWLOCK: &str = "\
     SharedTidBitmap ParallelAppend PerXactPredicateList PgStatsDSA PgStatsHash PgStatsData";
 
 /// The wait event's class and name, e.g. `Lock: transactionid`; none for 0, no wait.
-pub(crate) fn name(info: u32) -> Option<String> {
+pub(crate) fn name(info: u32) -> Option<SmolStr> {
     if info == 0 {
         return None;
     }
     let (class, event) = (info >> 24, info & 0xffff);
     let (class, names) = match class {
         0x01 => ("LWLock", LWLOCK),
-        0x03 => return Some(format!("Lock: {}", lock::type_name(u64::from(event)))),
-        0x04 => return Some("BufferPin: BufferPin".to_owned()),
+        0x03 => {
+            return Some(format_smolstr!(
+                "Lock: {}",
+                lock::type_name(u64::from(event))
+            ));
+        }
+        0x04 => return Some(SmolStr::new_static("BufferPin: BufferPin")),
         0x05 => ("Activity", ACTIVITY),
         0x06 => ("Client", CLIENT),
-        0x07 => return Some("Extension: Extension".to_owned()),
+        0x07 => return Some(SmolStr::new_static("Extension: Extension")),
         0x08 => ("IPC", IPC),
         0x09 => ("Timeout", TIMEOUT),
         0x0a => ("IO", IO),
-        _ => return Some(format!("wait event {info:#010x}")),
+        _ => return Some(format_smolstr!("wait event {info:#010x}")),
     };
     let known = names.split_ascii_whitespace().nth(event as usize);
     Some(match known.filter(|name| *name != "-") {
-        Some(name) => format!("{class}: {name}"),
-        None => format!("{class} {event:#x}"),
+        Some(name) => format_smolstr!("{class}: {name}"),
+        None => format_smolstr!("{class} {event:#x}"),
     })
 }
 

@@ -41,7 +41,7 @@ mod tests {
             end: Timestamp(5),
             doing: Doing::Waiting,
             tid: 1,
-            reason: Some(reason.to_owned()),
+            reason: Some(reason.into()),
             instead: None,
             shared: false,
         };

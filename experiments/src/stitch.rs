@@ -177,12 +177,12 @@ mod tests {
         attributes.set(attr::REQUEST_RANGE, "7>8:0-9");
         let parent = Link {
             span_id: SpanId(1),
-            evidence: Evidence::Poll("1@1".to_owned()),
+            evidence: Evidence::Poll("1@1".into()),
         };
         let span = Span {
             span_id: SpanId(2),
             parent: Some(parent),
-            name: "query".to_owned(),
+            name: "query".into(),
             kind: SpanKind::Client,
             start: Timestamp(start),
             end: Timestamp(start + 5),

@@ -154,7 +154,7 @@ fn jaeger_span(
     JaegerSpan {
         trace_id,
         span_id: span.span_id,
-        operation_name: span.name.clone(),
+        operation_name: span.name.to_string(),
         references: span.parent_id().map(reference).into_iter().collect(),
         start_time,
         duration,
@@ -176,7 +176,7 @@ fn log(event: &SpanEvent, clock: &Clock) -> Log {
 
 fn process(resource: &Resource) -> Process {
     Process {
-        service_name: resource.service.clone(),
+        service_name: resource.service.to_string(),
         tags: all_tags(&extra::resource(resource)),
     }
 }

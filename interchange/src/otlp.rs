@@ -60,7 +60,7 @@ fn otlp_span(trace_id: TraceId, span: &Span, attributes: &Attributes, clock: &Cl
         trace_id: trace_id.0.to_be_bytes().to_vec(),
         span_id: span.span_id.0.to_be_bytes().to_vec(),
         parent_span_id: parent.unwrap_or_default(),
-        name: span.name.clone(),
+        name: span.name.to_string(),
         kind: kind(span.kind) as i32,
         start_time_unix_nano: clock.wall_ns(span.start),
         end_time_unix_nano: clock.wall_ns(span.end),
@@ -83,7 +83,7 @@ fn otlp_status(status: &Status) -> OtlpStatus {
     match status {
         Status::Unset => OtlpStatus::default(),
         Status::Error(reason) => OtlpStatus {
-            message: reason.clone(),
+            message: reason.to_string(),
             code: status::StatusCode::Error as i32,
         },
     }
@@ -92,7 +92,7 @@ fn otlp_status(status: &Status) -> OtlpStatus {
 fn event(event: &SpanEvent, clock: &Clock) -> span::Event {
     span::Event {
         time_unix_nano: clock.wall_ns(event.time),
-        name: event.name.clone(),
+        name: event.name.to_string(),
         attributes: key_values(&event.attributes),
         ..Default::default()
     }

@@ -76,7 +76,7 @@ fn zipkin_span(
 ) -> ZipkinSpan {
     let (timestamp, duration) = clock.micros(span.start, span.end);
     if let Status::Error(reason) = &span.status {
-        tags.insert("error".to_owned(), reason.clone());
+        tags.insert("error".to_owned(), reason.to_string());
     }
     ZipkinSpan {
         trace_id,
@@ -87,11 +87,11 @@ fn zipkin_span(
             SpanKind::Server => Some("SERVER"),
             SpanKind::Internal => None,
         },
-        name: span.name.clone(),
+        name: span.name.to_string(),
         timestamp,
         duration: duration.max(1),
         local_endpoint: Endpoint {
-            service_name: Some(span.resource.service.clone()),
+            service_name: Some(span.resource.service.to_string()),
             ..Endpoint::default()
         },
         remote_endpoint: peer(span),

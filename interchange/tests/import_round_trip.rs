@@ -54,7 +54,7 @@ fn kept_events(span: &Span, form: Form) -> Vec<(u64, String, Attributes)> {
         let after = event.time.since(span.start);
         (
             after,
-            event.name.clone(),
+            event.name.to_string(),
             kept_attributes(&event.attributes, form),
         )
     };

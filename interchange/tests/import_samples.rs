@@ -285,12 +285,9 @@ fn all_that_is_odd_is_named() {
     );
     assert_eq!(counts[&Odd::Circle], 2);
     assert_eq!(spans[1].start.0, 10_000, "where its parent starts");
-    assert_eq!(spans[2].status, Status::Error(String::new()));
+    assert_eq!(spans[2].status, Status::Error("".into()));
     let follows = spans[2].parent.as_ref().map(|link| &link.evidence);
-    assert_eq!(
-        follows,
-        Some(&Evidence::Follows("000000000000000a".to_owned()))
-    );
+    assert_eq!(follows, Some(&Evidence::Follows("000000000000000a".into())));
     assert_eq!(
         spans[5].attributes.text(attr::IMPORT_LINKS),
         Some("child_of u/x")

@@ -1,11 +1,12 @@
 //! Span attributes: a small ordered map with OpenTelemetry's value types.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 /// A value: text, a signed integer, a float (imported traces only) or a flag.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,7 +19,7 @@ pub enum Value {
     /// A measured fraction; the assembler makes none.
     Float(f64),
     /// Text, possibly from outside: never trusted when drawn.
-    Text(Cow<'static, str>),
+    Text(SmolStr),
 }
 
 impl fmt::Display for Value {
@@ -66,11 +67,11 @@ impl Visitor<'_> for ValueVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Text(Cow::Owned(value.to_owned())))
+        Ok(Value::Text(SmolStr::new(value)))
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::Text(Cow::Owned(value)))
+        Ok(Value::Text(value.into()))
     }
 }
 
@@ -106,19 +107,47 @@ impl From<u16> for Value {
 
 impl From<String> for Value {
     fn from(value: String) -> Value {
-        Value::Text(Cow::Owned(value))
+        Value::Text(value.into())
     }
 }
 
 impl From<&'static str> for Value {
     fn from(value: &'static str) -> Value {
-        Value::Text(Cow::Borrowed(value))
+        Value::Text(SmolStr::new_static(value))
+    }
+}
+
+impl From<SmolStr> for Value {
+    fn from(value: SmolStr) -> Value {
+        Value::Text(value)
+    }
+}
+
+impl From<Arc<str>> for Value {
+    fn from(value: Arc<str>) -> Value {
+        Value::Text(value.into())
+    }
+}
+
+/// An attribute's name. Those that the program itself gives are `&'static str`: nothing is copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key(SmolStr);
+
+impl From<&'static str> for Key {
+    fn from(key: &'static str) -> Key {
+        Key(SmolStr::new_static(key))
+    }
+}
+
+impl From<String> for Key {
+    fn from(key: String) -> Key {
+        Key(key.into())
     }
 }
 
 /// Attributes in the order they were set; a key stands once. A JSON object in files.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Attributes(Vec<(Cow<'static, str>, Value)>);
+pub struct Attributes(Vec<(Key, Value)>);
 
 impl Attributes {
     /// No attributes.
@@ -127,7 +156,7 @@ impl Attributes {
     }
 
     /// Sets `key`, replacing its earlier value.
-    pub fn set(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+    pub fn set(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
         match self.0.iter_mut().find(|(k, _)| *k == key) {
             Some(slot) => slot.1 = value,
@@ -137,13 +166,13 @@ impl Attributes {
 
     /// Takes `key` out, with its value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let at = self.0.iter().position(|(k, _)| k == key)?;
+        let at = self.0.iter().position(|(k, _)| k.0 == key)?;
         Some(self.0.remove(at).1)
     }
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+        self.0.iter().find(|(k, _)| k.0 == key).map(|(_, v)| v)
     }
 
     /// The value of `key` if it is text.
@@ -164,7 +193,7 @@ impl Attributes {
 
     /// All pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(k, v)| (k.as_ref(), v))
+        self.0.iter().map(|(k, v)| (k.0.as_str(), v))
     }
 
     /// Whether there are none.
@@ -177,7 +206,7 @@ impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (key, value) in &self.0 {
-            map.serialize_entry(key, value)?;
+            map.serialize_entry(key.0.as_str(), value)?;
         }
         map.end()
     }
@@ -200,8 +229,8 @@ impl<'de> Visitor<'de> for AttributesVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
         let mut attributes = Attributes::new();
-        while let Some((key, value)) = map.next_entry::<String, Value>()? {
-            attributes.set(key, value);
+        while let Some((key, value)) = map.next_entry::<SmolStr, Value>()? {
+            attributes.set(Key(key), value);
         }
         Ok(attributes)
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smol_str::SmolStr;
+
 use crate::{SocketCookie, Timestamp};
 
 /// One observation.
@@ -252,7 +254,7 @@ pub struct Usdt {
     /// Its integer arguments in order; a string argument's slot holds its address, of no use.
     pub args: [u64; 6],
     /// Its string arguments in order, scrubbed.
-    pub text: [String; 2],
+    pub text: [SmolStr; 2],
 }
 
 /// What happened to a process.
@@ -278,7 +280,7 @@ pub struct Process {
     /// Index of the traced service in the recording's header (a child has its parent's).
     pub service: u32,
     /// Process name.
-    pub comm: String,
+    pub comm: SmolStr,
 }
 
 /// Events that one program could not deliver on one CPU.
@@ -391,7 +393,7 @@ pub struct Before {
     /// Thread.
     pub tid: u32,
     /// The thread's name.
-    pub comm: String,
+    pub comm: SmolStr,
     /// Since when it had run there.
     pub since: Timestamp,
 }

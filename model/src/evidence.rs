@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::SpanId;
 
@@ -13,26 +14,26 @@ use crate::SpanId;
 #[serde(tag = "kind", content = "id", rename_all = "lowercase")]
 pub enum Evidence {
     /// The same bytes seen at both ends: `sender cookie>receiver cookie:lo-hi` (TCP sequence numbers).
-    Seq(String),
+    Seq(SmolStr),
     /// The same request id in both messages' heads.
-    Header(String),
+    Header(SmolStr),
     /// The same request id in an application probe.
-    Probe(String),
+    Probe(SmolStr),
     /// The same thread, between the poll's first and last event: `thread id@ns`.
-    Poll(String),
+    Poll(SmolStr),
     /// The same task (spawned work that carries the request).
-    Task(String),
+    Task(SmolStr),
     /// The PostgreSQL backend process that held the query: `process id`.
-    Backend(String),
+    Backend(SmolStr),
     /// Another tool's trace states it: the parent's id as it stands there.
-    Stated(String),
+    Stated(SmolStr),
     /// Another tool's trace states that it only follows the parent, which did not wait for it.
-    Follows(String),
+    Follows(SmolStr),
 }
 
 impl Evidence {
     /// The evidence of that kind's name; none where there is no such kind.
-    pub fn of(kind: &str, id: String) -> Option<Evidence> {
+    pub fn of(kind: &str, id: SmolStr) -> Option<Evidence> {
         let make = match kind {
             "seq" => Evidence::Seq,
             "header" => Evidence::Header,

@@ -1,6 +1,7 @@
 //! Identities: request, trace, span and socket.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -12,6 +13,21 @@ use thiserror::Error;
 pub struct IdError {
     text: String,
     digits: usize,
+}
+
+/// Reads an id from text without keeping the text.
+struct FromText<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = IdError>> de::Visitor<'_> for FromText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id in hex digits")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
 }
 
 macro_rules! hex_id {
@@ -46,8 +62,7 @@ macro_rules! hex_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
+                deserializer.deserialize_str(FromText(PhantomData))
             }
         }
     };

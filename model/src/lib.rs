@@ -13,7 +13,7 @@ mod span;
 mod time;
 mod trace;
 
-pub use attribute::{Attributes, Value};
+pub use attribute::{Attributes, Key, Value};
 pub use event::{
     Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
     FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
@@ -24,6 +24,7 @@ pub use id::{IdError, RequestId, SocketCookie, SpanId, TraceId};
 pub use name::attr;
 pub use sample::{Sample, SampleError};
 pub use slice::{Doing, Slice};
+pub use smol_str::SmolStr;
 pub use span::{Resource, Span, SpanEvent, SpanKind, Status};
 pub use time::{Nanos, Timestamp};
 pub use trace::{Incomplete, Trace};

@@ -1,6 +1,7 @@
 //! What a thread did meanwhile.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{Nanos, Timestamp};
 
@@ -35,11 +36,11 @@ pub struct Slice {
     pub tid: u32,
     /// Waiting: the system call, PostgreSQL's wait event (`Lock: transactionid`), or `page fault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<SmolStr>,
     /// Runnable: what ran instead (`stress-ng 4711`). Running, on a receive queue: the request it
     /// worked for (`GET /api/report/{id} 9c1f…`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instead: Option<String>,
+    pub instead: Option<SmolStr>,
     /// The thread serves many requests at once, and this delay is theirs, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,

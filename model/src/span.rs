@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{Attributes, Link, Nanos, Slice, SpanId, Timestamp};
 
@@ -26,7 +27,7 @@ pub enum Status {
     #[default]
     Unset,
     /// It failed, for this reason.
-    Error(String),
+    Error(SmolStr),
 }
 
 impl Status {
@@ -40,13 +41,13 @@ impl Status {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resource {
     /// Service name: the lab role, else process name and port.
-    pub service: String,
+    pub service: SmolStr,
     /// Process name (`comm`).
-    pub process: String,
+    pub process: SmolStr,
     /// Process id.
     pub pid: u32,
     /// Host name.
-    pub host: String,
+    pub host: SmolStr,
 }
 
 /// A point in time within a span.
@@ -55,7 +56,7 @@ pub struct SpanEvent {
     /// When.
     pub time: Timestamp,
     /// What, e.g. `cache hit`.
-    pub name: String,
+    pub name: SmolStr,
     /// More on it.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
@@ -70,7 +71,7 @@ pub struct Span {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Link>,
     /// Short name, e.g. `GET /api/users`, `db query`, `transfer`.
-    pub name: String,
+    pub name: SmolStr,
     /// Side of the call.
     pub kind: SpanKind,
     /// Start.

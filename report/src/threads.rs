@@ -69,7 +69,7 @@ fn why(slice: &Slice) -> Option<String> {
         Doing::Runnable => format!("behind {instead}"),
         _ => format!("with {instead}"),
     });
-    let why = instead.or_else(|| slice.reason.clone())?;
+    let why = instead.or_else(|| slice.reason.as_deref().map(str::to_owned))?;
     Some(visible_clip(&why, LONGEST))
 }
 
@@ -85,10 +85,10 @@ fn mostly<'a>(slices: impl Iterator<Item = &'a Slice>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tierscope_model::Timestamp;
+    use tierscope_model::{SmolStr, Timestamp};
 
     fn slice(doing: Doing, (start, end): (u64, u64), why: &str) -> Slice {
-        let why = Some(why.to_owned()).filter(|why| !why.is_empty());
+        let why = Some(why.into()).filter(|why: &SmolStr| !why.is_empty());
         let (reason, instead) = match doing {
             Doing::Waiting => (why, None),
             _ => (None, why),

@@ -7,7 +7,7 @@ use thiserror::Error;
 use tierscope_model::{
     Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
     FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
-    Retransmit, Send, Skipped, Socket, SocketCookie, SocketRole, Stack, Switch, Timestamp,
+    Retransmit, Send, Skipped, SmolStr, Socket, SocketCookie, SocketRole, Stack, Switch, Timestamp,
     Transmit, Turned, Usdt,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -274,9 +274,9 @@ fn time(ts: u64) -> Option<Timestamp> {
 }
 
 /// What stands before the first NUL.
-fn text(bytes: &[u8]) -> String {
+fn text(bytes: &[u8]) -> SmolStr {
     let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).into_owned()
+    String::from_utf8_lossy(text).into()
 }
 
 fn recv(raw: Raw<'_>) -> Result<Recv, DecodeError> {
@@ -349,7 +349,7 @@ fn usdt(raw: Raw<'_>) -> Result<Usdt, DecodeError> {
         pid: usdt.pid,
         tid: usdt.tid,
         args: usdt.args,
-        text: [first, second].map(|text| String::from_utf8_lossy(text).into_owned()),
+        text: [first, second].map(|text| String::from_utf8_lossy(text).into()),
     })
 }
 

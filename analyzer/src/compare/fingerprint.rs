@@ -1,6 +1,6 @@
 //! What makes two spans of two traces the same thing.
 
-use tierscope_model::{Evidence, Span, SpanKind, attr};
+use tierscope_model::{Evidence, SmolStr, Span, SpanKind, attr};
 
 /// Name and detail; numbers in a path are one.
 pub(super) fn name(span: &Span) -> String {
@@ -15,7 +15,7 @@ pub(super) fn name(span: &Span) -> String {
 }
 
 /// Equal for spans that are one row: side of the call, service and name.
-pub(super) fn fingerprint(span: &Span) -> (SpanKind, String, String) {
+pub(super) fn fingerprint(span: &Span) -> (SpanKind, SmolStr, String) {
     let statement = span
         .attributes
         .text(attr::DB_QUERY_TEXT)
@@ -29,7 +29,7 @@ fn server(span: &Span) -> String {
     use Evidence::{Follows, Stated};
     match span.parent.as_ref().map(|link| &link.evidence) {
         Some(Stated(_) | Follows(_)) => without_numbers(&span.name),
-        _ => span.resource.service.clone(),
+        _ => span.resource.service.to_string(),
     }
 }
 

@@ -152,7 +152,7 @@ impl<'a> Maker<'a> {
             let time = Timestamp(self.now);
             self.spans[handler].events.push(SpanEvent {
                 time,
-                name: "cache miss".to_owned(),
+                name: "cache miss".into(),
                 attributes: Attributes::new(),
             });
         }
@@ -256,7 +256,7 @@ impl<'a> Maker<'a> {
             (reader == Doing::Running && queue > MS).then_some("GET /api/report/{id} 9c1f…");
         self.slice(waits, reader, queue, None);
         if let Some(slice) = self.spans[waits].slices.last_mut() {
-            slice.instead = other.map(str::to_owned);
+            slice.instead = other.map(Into::into);
         }
         self.close(waits);
     }
@@ -290,7 +290,7 @@ impl<'a> Maker<'a> {
                 end: Timestamp(self.now),
                 doing,
                 tid: 7,
-                reason: reason.map(str::to_owned),
+                reason: reason.map(Into::into),
                 instead: None,
                 shared: false,
             });
@@ -300,19 +300,19 @@ impl<'a> Maker<'a> {
     fn open(&mut self, parent: Option<usize>, name: &str, kind: SpanKind, service: &str) -> usize {
         let link = |parent: usize| Link {
             span_id: self.spans[parent].span_id,
-            evidence: Evidence::Probe(String::new()),
+            evidence: Evidence::Probe("".into()),
         };
         let parent = parent.map(link);
         self.spans.push(Span {
             span_id: SpanId(self.spans.len() as u64 + 1),
             parent,
-            name: name.to_owned(),
+            name: name.into(),
             kind,
             start: Timestamp(self.now),
             end: Timestamp(self.now),
             status: Status::Unset,
             resource: Arc::new(Resource {
-                service: service.to_owned(),
+                service: service.into(),
                 pid: service.len() as u32,
                 ..Resource::default()
             }),

@@ -212,19 +212,13 @@ fn a_tunnel_holds_no_messages() {
 fn an_aborted_connection_is_an_error() {
     let (traces, _) = talk(&[(0, GET)]);
     assert_eq!(traces[0].incomplete, [Incomplete::ConnectionClosed]);
-    assert_eq!(
-        traces[0].spans[0].status,
-        Status::Error("closed".to_owned())
-    );
+    assert_eq!(traces[0].spans[0].status, Status::Error("closed".into()));
     let (traces, _) = talk(&[
         (0, GET),
         (1, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
     ]);
     assert_eq!(traces[0].incomplete, [Incomplete::ConnectionClosed]);
-    assert_eq!(
-        traces[0].spans[0].status,
-        Status::Error("closed".to_owned())
-    );
+    assert_eq!(traces[0].spans[0].status, Status::Error("closed".into()));
 }
 
 #[test]
@@ -239,7 +233,7 @@ fn an_answer_without_a_request_is_marked_and_counted() {
         .iter()
         .find(|t| t.incomplete == [Incomplete::NoRequest])
         .expect("it has a trace");
-    assert_eq!(late.spans[0].status, Status::Error("no request".to_owned()));
+    assert_eq!(late.spans[0].status, Status::Error("no request".into()));
     assert_eq!(
         late.spans[0]
             .attributes
@@ -272,7 +266,7 @@ fn a_request_unanswered_for_30_seconds_is_marked_and_counted_once() {
         .iter()
         .find(|t| t.incomplete == [Incomplete::NoResponse])
         .expect("it is marked");
-    assert_eq!(overdue.spans[0].status, Status::Error("timeout".to_owned()));
+    assert_eq!(overdue.spans[0].status, Status::Error("timeout".into()));
     assert!(overdue.duration() >= 30_000_000_000);
     assert!(
         !traces

@@ -244,7 +244,7 @@ fn an_error_has_its_sqlstate() {
         .iter()
         .find(|s| s.name == "query")
         .expect("it is there");
-    assert_eq!(query.status, Status::Error("23505".to_owned()));
+    assert_eq!(query.status, Status::Error("23505".into()));
     assert_eq!(
         query.attributes.text(attr::DB_RESPONSE_STATUS_CODE),
         Some("23505")
@@ -456,5 +456,5 @@ fn a_connection_that_goes_midway_is_an_error() {
         .iter()
         .find(|s| s.name == "query")
         .expect("it is there");
-    assert_eq!(query.status, Status::Error("closed".to_owned()));
+    assert_eq!(query.status, Status::Error("closed".into()));
 }

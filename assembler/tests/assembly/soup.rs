@@ -159,7 +159,7 @@ fn other() -> impl Strategy<Value = Body> {
             pid: tid as u32 / 2,
             tid: tid as u32,
             args: [0, id, argument, argument, argument, argument],
-            text: [text.to_owned(), String::new()],
+            text: [text.into(), "".into()],
         })
     });
     let process = (number(), any::<bool>()).prop_map(|(pid, ends)| {
@@ -173,7 +173,7 @@ fn other() -> impl Strategy<Value = Body> {
             pid: pid as u32,
             parent: 0,
             service: 0,
-            comm: String::new(),
+            comm: "".into(),
         })
     });
     let loss = (number(), number()).prop_map(|(first, last)| {

@@ -28,7 +28,7 @@ fn off(world: &mut World, (pid, tid): (u32, u32), ns: (u64, u64), off: Off, wait
         before: Before {
             pid: 4711,
             tid: 4711,
-            comm: "hog".to_owned(),
+            comm: "hog".into(),
             since: Timestamp(off_at),
         },
     }));

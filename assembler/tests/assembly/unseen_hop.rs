@@ -32,7 +32,7 @@ fn the_handler_stands_under_the_server_that_gave_its_id() {
     let link = handler.parent.as_ref().expect("a parent");
     let parent = trace.spans.iter().find(|s| s.span_id == link.span_id);
     assert_eq!(parent.expect("there").resource.pid, NGINX);
-    assert_eq!(link.evidence, Evidence::Probe(ID.to_string()));
+    assert_eq!(link.evidence, Evidence::Probe(ID.to_string().into()));
     let missing = handler.attributes.text(attr::NOT_MEASURED);
     assert!(missing.is_some_and(|text| text.ends_with("no TCP connection was seen")));
 }

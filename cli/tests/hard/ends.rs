@@ -92,12 +92,12 @@ fn a_panic_of_the_app() {
         seen.whole(asked);
     }
     let trace = seen.trace(panicked.id);
-    assert_eq!(trace.spans[0].status, Status::Error("500".to_owned()));
+    assert_eq!(trace.spans[0].status, Status::Error("500".into()));
     let status = handler(trace)
         .attributes
         .int(attr::HTTP_RESPONSE_STATUS_CODE);
     assert_eq!(status, Some(500));
-    let open = |s: &&Span| s.status == Status::Error("no end seen".to_owned());
+    let open = |s: &&Span| s.status == Status::Error("no end seen".into());
     assert_eq!(trace.spans.iter().find(open), None, "all ends were told");
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value as Json;
-use tierscope_model::{Attributes, Resource, SpanEvent, SpanKind, Status, Timestamp, Value};
+use tierscope_model::{
+    Attributes, Resource, SmolStr, SpanEvent, SpanKind, Status, Timestamp, Value,
+};
 
 use super::Format;
 use super::field::{Id, Micros, trace_id, value};
@@ -231,7 +233,7 @@ fn status(tags: &mut Attributes) -> Status {
     if !matches!(tags.get("error"), Some(Value::Int(_) | Value::Float(_))) {
         tags.remove("error");
     }
-    Status::Error(reason.map_or(String::new(), |reason| reason.to_string()))
+    Status::Error(reason.map_or(SmolStr::default(), |reason| reason.to_string().into()))
 }
 
 /// Named by its field `event`, else by its message.
@@ -242,7 +244,7 @@ fn event(log: Log) -> SpanEvent {
         .find_map(|key| fields.remove(key));
     SpanEvent {
         time: Timestamp(log.timestamp.0.unwrap_or(0)),
-        name: name.map_or("log".to_owned(), |name| name.to_string()),
+        name: name.map_or("log".into(), |name| name.to_string().into()),
         attributes: fields,
     }
 }

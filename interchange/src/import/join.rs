@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tierscope_model::{SpanId, SpanKind, attr};
+use tierscope_model::{SmolStr, SpanId, SpanKind, attr};
 
 use super::field::hash;
 use super::odd::Odd;
@@ -81,7 +81,7 @@ struct Places {
     /// The caller's span of an id, else its first.
     first: HashMap<SpanId, usize>,
     /// A server's span that has its client's id, by that and its service.
-    halves: HashMap<(SpanId, String), usize>,
+    halves: HashMap<(SpanId, SmolStr), usize>,
     /// All of these.
     is_half: HashSet<usize>,
 }

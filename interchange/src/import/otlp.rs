@@ -137,7 +137,7 @@ fn kind(kind: i32) -> SpanKind {
 
 fn status_of(status: opentelemetry_proto::tonic::trace::v1::Status) -> Status {
     match status.code == status::StatusCode::Error as i32 {
-        true => Status::Error(status.message),
+        true => Status::Error(status.message.into()),
         false => Status::Unset,
     }
 }
@@ -145,7 +145,7 @@ fn status_of(status: opentelemetry_proto::tonic::trace::v1::Status) -> Status {
 fn event(event: span::Event) -> SpanEvent {
     SpanEvent {
         time: Timestamp(event.time_unix_nano),
-        name: event.name,
+        name: event.name.into(),
         attributes: attributes(event.attributes),
     }
 }

@@ -44,7 +44,7 @@ fn read(attributes: &mut Attributes) -> Own {
     let evidence = kind.zip(text(EVIDENCE_ID));
     let reasons = text(INCOMPLETE).unwrap_or_default();
     Own {
-        evidence: evidence.and_then(|(kind, id)| Evidence::of(&kind, id)),
+        evidence: evidence.and_then(|(kind, id)| Evidence::of(&kind, id.into())),
         orphan: text(ORPHAN).as_deref() == Some("true"),
         incomplete: reasons.split(',').filter_map(reason).collect(),
         times: number(attributes, START).zip(number(attributes, DURATION)),

@@ -69,10 +69,10 @@ pub(super) fn resource(service: String, mut all: Attributes) -> (Arc<Resource>, 
     let host = text("host.name").unwrap_or_default();
     let pid = all.remove(attr::PROCESS_PID).map(|pid| pid.to_string());
     let resource = Resource {
-        service,
-        process,
+        service: service.into(),
+        process: process.into(),
         pid: pid.and_then(|pid| pid.parse().ok()).unwrap_or(0),
-        host,
+        host: host.into(),
     };
     let mut rest = Attributes::new();
     for (key, value) in all.iter() {

@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 
-use tierscope_model::{Attributes, Evidence, Incomplete, Link, Span, Timestamp, Trace, attr};
+use tierscope_model::{
+    Attributes, Evidence, Incomplete, Link, SmolStr, Span, Timestamp, Trace, attr,
+};
 
 use super::join::Joined;
 use super::odd::Odd;
@@ -128,7 +130,7 @@ fn spans_of(joined: &mut Joined, order: &[usize]) -> Vec<Span> {
         spans.push(Span {
             span_id: raw.id.id,
             parent,
-            name: std::mem::take(&mut raw.name),
+            name: std::mem::take(&mut raw.name).into(),
             kind: raw.kind,
             start,
             end,
@@ -159,10 +161,10 @@ fn link(joined: &mut Joined, at: usize) -> Option<Link> {
     let span = &joined.spans[at];
     let Own { evidence, .. } = &mut joined.own[at];
     let stated = match &span.parent {
-        _ if span.odd.has(Odd::SharedId) => Evidence::Stated("shared id".to_owned()),
-        Some(parent) if parent.follows => Evidence::Follows(parent.id.stated()),
-        Some(parent) => Evidence::Stated(parent.id.stated()),
-        None => Evidence::Stated(String::new()),
+        _ if span.odd.has(Odd::SharedId) => Evidence::Stated("shared id".into()),
+        Some(parent) if parent.follows => Evidence::Follows(parent.id.stated().into()),
+        Some(parent) => Evidence::Stated(parent.id.stated().into()),
+        None => Evidence::Stated(SmolStr::default()),
     };
     Some(Link {
         span_id,
@@ -176,7 +178,7 @@ fn endpoint(root: &Span) -> String {
     let route = root.attributes.text(attr::HTTP_ROUTE);
     match method.zip(route) {
         Some((method, route)) => format!("{method} {route}"),
-        None => root.name.clone(),
+        None => root.name.to_string(),
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) fn span(span: Span) -> Raw {
         kind: raw::kind(&kind),
         start: span.timestamp.0,
         duration: span.duration.0,
-        status: error.map_or(Status::Unset, |why| Status::Error(why.to_string())),
+        status: error.map_or(Status::Unset, |why| Status::Error(why.to_string().into())),
         resource: raw::resource(service.unwrap_or_default(), process).0,
         attributes: tags,
         events: span.annotations.0.into_iter().map(event).collect(),
@@ -166,7 +166,7 @@ fn endpoints(tags: &mut Attributes, local: &Option<Endpoint>, remote: &Option<En
 fn event(annotation: Annotation) -> SpanEvent {
     SpanEvent {
         time: Timestamp(annotation.timestamp.0.unwrap_or(0)),
-        name: annotation.value,
+        name: annotation.value.into(),
         attributes: Attributes::new(),
     }
 }

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 use tierscope_interchange::Clock;
 use tierscope_model::{
-    Attributes, Evidence, Incomplete, Link, RequestId, Resource, Span, SpanEvent, SpanId, SpanKind,
-    Status, Timestamp, Trace, TraceId, Value,
+    Attributes, Evidence, Incomplete, Link, RequestId, Resource, SmolStr, Span, SpanEvent, SpanId,
+    SpanKind, Status, Timestamp, Trace, TraceId, Value,
 };
 
 pub const CLOCK: Clock = Clock {
@@ -103,31 +103,32 @@ fn trace(id: u128, raw: Vec<RawSpan>, next: &mut u64) -> Trace {
 
 fn span(span_id: SpanId, parent: Option<SpanId>, raw: RawSpan) -> Span {
     let mut attributes = Attributes::new();
-    attributes.set(raw.text.clone(), raw.value);
+    let text = SmolStr::new(&raw.text);
+    attributes.set(raw.text, raw.value);
     let start = Timestamp(CLOCK.monotonic_ns + raw.times.0);
     Span {
         span_id,
         parent: parent.map(|span_id| Link {
             span_id,
-            evidence: Evidence::Seq(raw.text.clone()),
+            evidence: Evidence::Seq(text.clone()),
         }),
-        name: raw.text.clone(),
+        name: text.clone(),
         kind: raw.kind,
         start,
         end: start + raw.times.1,
         status: match raw.failed {
-            true => Status::Error(raw.text.clone()),
+            true => Status::Error(text.clone()),
             false => Status::Unset,
         },
         resource: Arc::new(Resource {
-            service: raw.text.clone(),
-            process: "nginx".to_owned(),
+            service: text.clone(),
+            process: "nginx".into(),
             pid: 7,
-            host: raw.text.clone(),
+            host: text.clone(),
         }),
         events: vec![SpanEvent {
             time: start,
-            name: raw.text,
+            name: text,
             attributes: attributes.clone(),
         }],
         attributes,
@@ -149,7 +150,7 @@ pub fn expected(traces: &[Trace]) -> Vec<Kept> {
                 trace.trace_id.to_string(),
                 span.span_id.to_string(),
                 span.parent_id().map(|id| id.to_string()),
-                span.name.clone(),
+                span.name.to_string(),
                 micros(span.start),
                 micros(span.end) - micros(span.start),
             )

@@ -66,7 +66,7 @@ fn kind(outline: &Outline<'_>, index: usize) -> LaneKind {
     match label::hop_name(on_the_way.unwrap_or(span)) {
         _ if outline.top(index) != 0 => LaneKind::Orphans,
         Some(hop) => LaneKind::Hop(hop),
-        None => LaneKind::Tier(span.resource.service.clone()),
+        None => LaneKind::Tier(span.resource.service.to_string()),
     }
 }
 

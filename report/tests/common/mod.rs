@@ -27,10 +27,10 @@ impl Sample {
     pub fn new(endpoint: &str) -> Sample {
         let service = |(pid, name): (u32, &str)| {
             Arc::new(Resource {
-                service: name.to_owned(),
-                process: name.to_owned(),
+                service: name.into(),
+                process: name.into(),
                 pid,
-                host: "lab".to_owned(),
+                host: "lab".into(),
             })
         };
         let names = [
@@ -64,9 +64,9 @@ impl Sample {
             span_id,
             parent: parent.map(|span_id| Link {
                 span_id,
-                evidence: Evidence::Seq(format!("11>12:{start}-{end}")),
+                evidence: Evidence::Seq(format!("11>12:{start}-{end}").into()),
             }),
-            name: name.to_owned(),
+            name: name.into(),
             kind,
             start: Timestamp(T0 + start * 1_000),
             end: Timestamp(T0 + end * 1_000),
@@ -155,7 +155,7 @@ impl Sample {
         self.last().attributes.set(attr::DB_EXCHANGE, name);
         self.last().events.push(SpanEvent {
             time: Timestamp(T0 + server.0 * 1_000),
-            name: "transaction start".to_owned(),
+            name: "transaction start".into(),
             attributes: Default::default(),
         });
         let phases: &[(&str, u64, u64)] = match name {
@@ -232,7 +232,7 @@ pub fn slow() -> Trace {
         s.internal(app, APP, "business logic", (1_200, 1_500));
         s.last().events.push(SpanEvent {
             time: Timestamp(T0 + 1_400_000),
-            name: "cache miss".to_owned(),
+            name: "cache miss".into(),
             attributes: cache_key("user:17"),
         });
         let pool = s.internal(app, APP, "db pool wait", (1_500, 3_900));
@@ -280,10 +280,10 @@ fn lock_wait(sample: &mut Sample) {
     wait.span_id = SpanId(0xfff);
     wait.parent = Some(Link {
         span_id: id,
-        evidence: Evidence::Backend("400".to_owned()),
+        evidence: Evidence::Backend("400".into()),
     });
     wait.resource = resource;
-    wait.name = "lock wait".to_owned();
+    wait.name = "lock wait".into();
     wait.end = wait.start + 4_000_000;
     sample.trace.spans.insert(execute + 1, wait);
     for (key, value) in [
@@ -308,8 +308,8 @@ pub fn threads(sample: &mut Sample, name: &str, reason: &str, instead: &str) {
         end: at(to),
         doing,
         tid: 401,
-        reason: (doing == Doing::Waiting).then(|| reason.to_owned()),
-        instead: (doing == Doing::Runnable).then(|| instead.to_owned()),
+        reason: (doing == Doing::Waiting).then(|| reason.into()),
+        instead: (doing == Doing::Runnable).then(|| instead.into()),
         shared: false,
     };
     span.slices = vec![
@@ -350,9 +350,9 @@ pub fn broken() -> Trace {
             .attributes
             .set(attr::NOT_MEASURED, "arrival: the socket was half closed");
         s.internal(app, APP, "business logic", (21_000, 30_300));
-        s.last().status = Status::Error("cancelled".to_owned());
+        s.last().status = Status::Error("cancelled".into());
     });
-    sample.trace.spans[0].status = Status::Error("500".to_owned());
+    sample.trace.spans[0].status = Status::Error("500".into());
     sample.trace.spans[0]
         .attributes
         .set(attr::HTTP_RESPONSE_STATUS_CODE, 500i64);
@@ -378,11 +378,11 @@ pub fn hostile() -> Trace {
     let mut trace = slow();
     trace.endpoint = HOSTILE.repeat(20);
     for span in &mut trace.spans {
-        span.name = format!("{HOSTILE}{}", span.name);
-        span.status = Status::Error(HOSTILE.to_owned());
+        span.name = format!("{HOSTILE}{}", span.name).into();
+        span.status = Status::Error(HOSTILE.into());
         let mut resource = Resource::clone(&span.resource);
-        resource.service.push_str(HOSTILE);
-        resource.host.push_str(HOSTILE);
+        resource.service = format!("{}{HOSTILE}", resource.service).into();
+        resource.host = format!("{}{HOSTILE}", resource.host).into();
         span.resource = Arc::new(resource);
         for key in [
             attr::HOP,
@@ -394,11 +394,11 @@ pub fn hostile() -> Trace {
             span.attributes.set(key, HOSTILE);
         }
         for event in &mut span.events {
-            event.name = HOSTILE.to_owned();
+            event.name = HOSTILE.into();
             event.attributes.set(attr::CACHE_KEY, HOSTILE);
         }
         if let Some(link) = &mut span.parent {
-            link.evidence = Evidence::Header(HOSTILE.to_owned());
+            link.evidence = Evidence::Header(HOSTILE.into());
         }
     }
     trace

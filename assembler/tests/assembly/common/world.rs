@@ -256,7 +256,7 @@ impl World {
             pid,
             tid,
             args,
-            text: [text.to_owned(), "/path".to_owned()],
+            text: [text.into(), "/path".into()],
         }));
     }
 

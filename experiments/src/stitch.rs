@@ -3,7 +3,8 @@
 //! In the lab's truth mode every parameterised statement carries its request id as a bound
 //! parameter. The assembler never looks at it; here it is read from the recording and held against
 //! the tree. BEGIN and prepares take their truth from the next such statement on their connection,
-//! COMMIT and ROLLBACK from the one before, if it is of the same transaction.
+//! COMMIT and ROLLBACK from the one before, if it is of the same transaction. Where bytes in between were
+//! lost, nothing tells the truth about them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -33,10 +34,19 @@ pub struct Verdicts {
 /// When a message was sent, and where it lay in what was sent: a ROLLBACK may go with the next query.
 type Place = (Timestamp, usize);
 
-/// Bound request ids by connection, in order; none where a transaction begins or ends.
+/// What one client sent to PostgreSQL.
+#[derive(Debug, Default)]
+struct Bound {
+    /// Request ids in order; none where a transaction begins or ends, or where bytes were lost.
+    ids: BTreeMap<Place, Option<RequestId>>,
+    /// The sequence number behind the last byte seen.
+    next: Option<u32>,
+}
+
+/// Bound request ids by connection.
 #[derive(Debug, Default)]
 pub struct Truth {
-    bound: HashMap<SocketCookie, BTreeMap<Place, Option<RequestId>>>,
+    bound: HashMap<SocketCookie, Bound>,
 }
 
 impl Truth {
@@ -48,13 +58,17 @@ impl Truth {
         if send.protocol != Protocol::PostgresFrontend {
             return;
         }
+        let bound = self.bound.entry(send.cookie).or_default();
+        let next = bound.next.replace(send.seq.wrapping_add(send.len));
+        if next.is_some_and(|next| next != send.seq) {
+            let before = Timestamp(send.start.0.saturating_sub(1));
+            bound.ids.insert((before, usize::MAX), None);
+        }
         for message in frontend(&send.head) {
             let id = bind_params(&message).into_iter().flatten().find_map(as_id);
-            if id.is_none() && !is_edge(&message) {
-                continue;
+            if id.is_some() || is_edge(&message) {
+                bound.ids.insert((send.start, message.offset), id);
             }
-            let bound = self.bound.entry(send.cookie).or_default();
-            bound.insert((send.start, message.offset), id);
         }
     }
 
@@ -80,7 +94,7 @@ impl Truth {
     fn truth_of(&self, span: &Span) -> Option<RequestId> {
         let range = span.attributes.text(attr::REQUEST_RANGE)?;
         let cookie = SocketCookie(range.split_once('>')?.0.parse().ok()?);
-        let bound = self.bound.get(&cookie)?;
+        let bound = &self.bound.get(&cookie)?.ids;
         let text = span
             .attributes
             .text(attr::DB_QUERY_TEXT)
@@ -124,6 +138,27 @@ mod tests {
     use super::*;
 
     const ID: &str = "00f067aa0ba902b74bf92f3577b34da6";
+
+    /// What is noted of these on one connection, each behind the bytes of the one before.
+    fn noted(events: Vec<Event>) -> Truth {
+        let (mut truth, mut next) = (Truth::default(), 0);
+        for mut event in events {
+            if let Body::Send(send) = &mut event.body {
+                send.seq += next;
+                next = send.seq + send.len;
+            }
+            truth.note(&event);
+        }
+        truth
+    }
+
+    /// The same, sent behind `bytes` that nothing tells of.
+    fn behind(bytes: u32, mut event: Event) -> Event {
+        if let Body::Send(send) = &mut event.body {
+            send.seq += bytes;
+        }
+        event
+    }
 
     fn bind(id: &str, at: u64) -> Event {
         let mut body = b"\0s1\0\0\0".to_vec();
@@ -205,8 +240,7 @@ mod tests {
     fn an_edge_is_judged_by_the_bound_id() {
         let right: RequestId = ID.parse().expect("an id");
         let wrong = RequestId(right.0 + 1);
-        let mut truth = Truth::default();
-        truth.note(&bind(ID, 100));
+        let truth = noted(vec![bind(ID, 100)]);
         let judge = |id, sql, start| {
             let mut verdicts = Verdicts::default();
             truth.judge(&trace(id, sql, start), &mut verdicts);
@@ -223,16 +257,13 @@ mod tests {
     fn a_transaction_that_bound_nothing_is_not_judged_by_its_neighbours() {
         let right: RequestId = ID.parse().expect("an id");
         let other = RequestId(right.0 + 1);
-        let mut truth = Truth::default();
-        for event in [
+        let truth = noted(vec![
             says("BEGIN", 100),
             bind(ID, 110),
             says("COMMIT", 120),
             says("BEGIN", 200),
             together(&says("ROLLBACK", 210), bind(ID, 210)),
-        ] {
-            truth.note(&event);
-        }
+        ]);
         let judge = |sql, start| {
             let mut verdicts = Verdicts::default();
             truth.judge(&trace(other, sql, start), &mut verdicts);
@@ -246,5 +277,25 @@ mod tests {
             (judge("BEGIN", 200), judge("ROLLBACK", 210)),
             ((0, 1), (0, 1))
         );
+    }
+
+    #[test]
+    fn what_follows_lost_bytes_is_not_judged_by_what_was_before_them() {
+        let other = RequestId(ID.parse::<RequestId>().expect("an id").0 + 1);
+        let truth = noted(vec![
+            bind(ID, 100),
+            behind(700, says("COMMIT", 200)),
+            says("BEGIN", 300),
+            behind(1, bind(ID, 400)),
+        ]);
+        for (sql, at) in [("COMMIT", 200), ("BEGIN", 300)] {
+            let mut verdicts = Verdicts::default();
+            truth.judge(&trace(other, sql, at), &mut verdicts);
+            assert_eq!(
+                (verdicts.mis_stitched, verdicts.unverified),
+                (0, 1),
+                "{sql}"
+            );
+        }
     }
 }

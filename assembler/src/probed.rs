@@ -193,6 +193,7 @@ fn phase_of(probe: Probe) -> Option<&'static str> {
         Probe::PgLockWaitStart => "lock wait",
         Probe::PgLwlockWaitStart => "lwlock wait",
         Probe::PgWalFlushStart => "WAL flush",
+        Probe::PgModifyStart => "modify rows",
         _ => return None,
     })
 }
@@ -207,6 +208,7 @@ fn done_of(start: Probe) -> Option<Probe> {
         Probe::PgLockWaitStart => Probe::PgLockWaitDone,
         Probe::PgLwlockWaitStart => Probe::PgLwlockWaitDone,
         Probe::PgWalFlushStart => Probe::PgWalFlushDone,
+        Probe::PgModifyStart => Probe::PgModifyDone,
         _ => return None,
     })
 }

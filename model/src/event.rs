@@ -233,6 +233,8 @@ pub enum Probe {
     PgSmgrReadDone,
     PgWalFlushStart,
     PgWalFlushDone,
+    PgModifyStart,
+    PgModifyDone,
 }
 
 impl Probe {

@@ -156,7 +156,9 @@ enum ts_probe {
 	TS_PROBE_PG_SMGR_READ_DONE = 31,  /* the same, and bytes read in the sixth */
 	TS_PROBE_PG_WAL_FLUSH_START = 32, /* XLogFlush: no USDT, a uprobe on the function */
 	TS_PROBE_PG_WAL_FLUSH_DONE = 33,
-	TS_PROBE_COUNT = 34,
+	TS_PROBE_PG_MODIFY_START = 34, /* ExecInitModifyTable returns: INSERT, UPDATE, DELETE, MERGE */
+	TS_PROBE_PG_MODIFY_DONE = 35,  /* AfterTriggerEndQuery returns */
+	TS_PROBE_COUNT = 36,
 };
 
 struct ts_head {

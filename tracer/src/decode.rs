@@ -100,6 +100,8 @@ const PROBES: [Probe; TS_PROBE_COUNT as usize] = [
     Probe::PgSmgrReadDone,
     Probe::PgWalFlushStart,
     Probe::PgWalFlushDone,
+    Probe::PgModifyStart,
+    Probe::PgModifyDone,
 ];
 
 /// Decodes one record, from its head to its last byte of padding.

@@ -203,7 +203,10 @@ fn hostile_records_are_refused_by_name() {
                 found: 88,
             },
         ),
-        (usdt(TS_PROBE_COUNT, "", ""), value(7, "probe", 24, 34)),
+        (
+            usdt(TS_PROBE_COUNT, "", ""),
+            value(7, "probe", 24, TS_PROBE_COUNT.into()),
+        ),
         (
             record(TS_KIND_PROCESS, 1, process, b""),
             value(8, "change", 28, 9),

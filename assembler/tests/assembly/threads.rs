@@ -173,8 +173,10 @@ fn a_wait_names_its_lock_and_a_commit_holds_its_flush() {
     let lock = [7431, 0, 0, 0, 5, 5];
     let trace = query(|world| {
         pg(world, Probe::PgExecuteStart, [0; 6]);
+        pg(world, Probe::PgModifyStart, [0; 6]);
         pg(world, Probe::PgLockWaitStart, lock);
         pg(world, Probe::PgLockWaitDone, lock);
+        pg(world, Probe::PgModifyDone, [0; 6]);
         pg(world, Probe::PgSortStart, [0; 6]);
         pg(world, Probe::PgLwlockWaitStart, [0; 6]);
         pg(world, Probe::PgLwlockWaitDone, [0; 6]);
@@ -197,6 +199,7 @@ fn a_wait_names_its_lock_and_a_commit_holds_its_flush() {
         wait.attributes.text(attr::LOCK_TAG),
         Some("transaction 7431")
     );
+    assert_eq!(parent(&trace, wait).name, "modify rows");
     let lwlock = find(&trace, "lwlock wait");
     assert_eq!(
         lwlock.attributes.text(attr::LWLOCK_TRANCHE),

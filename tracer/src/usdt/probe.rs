@@ -111,6 +111,17 @@ pub const PROBES: &[Probe] = &[
     // Commits end with it, and no probe is there.
     function("XLogFlush", Site::Entry, TS_PROBE_PG_WAL_FLUSH_START),
     function("XLogFlush", Site::Return, TS_PROBE_PG_WAL_FLUSH_DONE),
+    // From an executor that is ready to change rows to the end of its triggers. A plain SELECT hits neither.
+    function(
+        "ExecInitModifyTable",
+        Site::Return,
+        TS_PROBE_PG_MODIFY_START,
+    ),
+    function(
+        "AfterTriggerEndQuery",
+        Site::Return,
+        TS_PROBE_PG_MODIFY_DONE,
+    ),
 ];
 
 #[cfg(test)]

@@ -278,6 +278,12 @@ fn check_probes(records: &Records) {
         count(TS_PROBE_PG_LOCK_WAIT_START),
         count(TS_PROBE_PG_LOCK_WAIT_DONE)
     );
+    // Three updates and an insert in each transaction.
+    assert!(count(TS_PROBE_PG_MODIFY_START) >= 4 * made);
+    assert_eq!(
+        count(TS_PROBE_PG_MODIFY_START),
+        count(TS_PROBE_PG_MODIFY_DONE)
+    );
     let updates = records.texts_of(TS_PROBE_PG_EXECUTE_START);
     let updates = updates
         .iter()

@@ -70,6 +70,25 @@ impl Cause {
 }
 
 impl CauseKind {
+    /// All of them.
+    pub(crate) const ALL: [CauseKind; 15] = [
+        CauseKind::Retransmit,
+        CauseKind::Unread,
+        CauseKind::RunQueue,
+        CauseKind::Send,
+        CauseKind::Wire,
+        CauseKind::Pool,
+        CauseKind::Lock,
+        CauseKind::Lwlock,
+        CauseKind::Disk,
+        CauseKind::File,
+        CauseKind::Execution,
+        CauseKind::Proxy,
+        CauseKind::Stopped,
+        CauseKind::Cpu,
+        CauseKind::Asleep,
+    ];
+
     /// Whether it is of bytes on their way between two processes.
     pub fn is_way(self) -> bool {
         matches!(

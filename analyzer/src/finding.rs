@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tierscope_model::{Nanos, RequestId, SpanId, Timestamp, TraceId};
 
-use crate::limit::Limit;
+use crate::cause::CauseKind;
+use crate::detect::{pattern, repeats, shape};
+use crate::limit::{Limit, floor};
 
 /// The kinds of finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +75,17 @@ impl Kind {
     /// The kind of this name.
     pub fn named(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// What it must cost at least to be a finding of a request; none for what is found in windows only.
+    pub fn floor(self) -> Option<Nanos> {
+        let waits = CauseKind::ALL.into_iter();
+        match self {
+            Kind::NPlusOne => Some(repeats::FLOOR),
+            Kind::IoPattern => Some(pattern::FLOOR),
+            Kind::UnseenShape => Some(shape::FLOOR),
+            kind => waits.filter(|c| c.finding() == kind).map(floor).min(),
+        }
     }
 
     /// In words.

@@ -8,9 +8,8 @@ use anyhow::Context;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tierscope_analyzer::Usual;
+use tierscope_experiments::each_trace;
 use tierscope_model::{Incomplete, Nanos, Timestamp, Trace};
-
-use crate::select::read;
 
 /// Whole traces of one endpoint: how long they took, and which ones of the source they are.
 #[derive(Debug, Default)]
@@ -36,7 +35,7 @@ impl Endpoint {
 pub fn endpoints(source: &Path) -> anyhow::Result<BTreeMap<String, Endpoint>> {
     let mut found: BTreeMap<String, Endpoint> = BTreeMap::new();
     let mut number = 0;
-    read(source, &mut |head: Head| {
+    each_trace(source, &mut |head: Head| {
         if head.incomplete.is_empty() {
             let known = found.entry(head.endpoint).or_default();
             known
@@ -59,7 +58,7 @@ pub fn usual(
         .and_then(Endpoint::middle)
         .map(|(_, number)| number);
     let (mut usual, mut typical, mut number) = (Usual::default(), None, 0);
-    read(source, &mut |trace: Trace| {
+    each_trace(source, &mut |trace: Trace| {
         if trace.endpoint == name {
             usual.learn(&trace);
         }

@@ -1,11 +1,9 @@
 //! Which traces a verb works on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
-use serde::de::DeserializeOwned;
-use tierscope_assembler::{Assembled, Options};
-use tierscope_experiments::{Progress, Truth, assemble, each_line};
+use anyhow::{Context, ensure};
+use tierscope_experiments::each_trace;
 use tierscope_interchange::Clock;
 use tierscope_model::{Trace, attr};
 use tierscope_tracer::recording::Reader;
@@ -32,7 +30,7 @@ impl Selection {
         let source = self.source()?;
         let mut found = 0u64;
         let mut matching: Vec<Trace> = Vec::new();
-        read(&source, &mut |trace: Trace| {
+        each_trace(&source, &mut |trace: Trace| {
             found += 1;
             if self.means(&trace) {
                 self.keep(&mut matching, trace);
@@ -129,43 +127,4 @@ pub fn newest_run() -> anyhow::Result<PathBuf> {
     newest.context(
         "no finished run in ./runs: make one with `tierscope run experiments/slow-query.toml`",
     )
-}
-
-/// Hands over every trace of a run folder, a traces.jsonl or a recording, or what is wanted of it.
-pub fn read<T: DeserializeOwned + From<Trace>>(
-    source: &Path,
-    sink: &mut dyn FnMut(T),
-) -> anyhow::Result<()> {
-    if source.is_dir() {
-        return Ok(each_line(&source.join("traces.jsonl"), sink)?);
-    }
-    match source.extension().and_then(|e| e.to_str()) {
-        Some("jsonl") => Ok(each_line(source, sink)?),
-        Some("tsrec") => {
-            let mut requests = |made, _: &Truth| {
-                if let Assembled::Request(trace) = made {
-                    sink(trace.into());
-                }
-                Ok(())
-            };
-            assemble(
-                source,
-                Options::default(),
-                &Progress::on_terminal(),
-                &mut requests,
-            )?;
-            Ok(())
-        }
-        _ => bail!(
-            "{}: expected a run folder, a .jsonl of traces or a .tsrec recording",
-            source.display()
-        ),
-    }
-}
-
-/// Whether it is a file of traces, or one that traces are made from.
-pub(crate) fn is_traces(source: &Path) -> bool {
-    source
-        .extension()
-        .is_some_and(|e| e == "jsonl" || e == "tsrec")
 }

@@ -40,6 +40,10 @@ pub enum Error {
     Inject { fault: &'static str, reason: String },
     #[error("the lab took no request: no trace was assembled from {recording}; see {logs}")]
     NoTraces { recording: PathBuf, logs: PathBuf },
+    #[error("{path}: expected a run folder, a .jsonl of traces or a .tsrec recording")]
+    NoSource { path: PathBuf },
+    #[error("cannot read the baseline {path}: {reason}")]
+    Baseline { path: PathBuf, reason: String },
     #[error(transparent)]
     Recording(#[from] tierscope_tracer::recording::ReadError),
 }

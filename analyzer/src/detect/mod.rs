@@ -1,10 +1,10 @@
 //! The detectors: one trace against what is normal of its endpoint.
 
-mod pattern;
+pub(crate) mod pattern;
 mod query;
 mod reader;
-mod repeats;
-mod shape;
+pub(crate) mod repeats;
+pub(crate) mod shape;
 mod told;
 mod waits;
 

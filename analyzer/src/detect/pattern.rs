@@ -10,7 +10,7 @@ use crate::sketch::Sketch;
 use crate::words::{grouped, ms};
 
 /// The least cost that is a finding; and 1/20 of the request.
-const FLOOR: Nanos = 1_000_000;
+pub(crate) const FLOOR: Nanos = 1_000_000;
 /// So many bytes more are worth a word.
 const BYTES: u64 = 1 << 20;
 

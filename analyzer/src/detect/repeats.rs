@@ -13,7 +13,7 @@ use crate::words::{ms, statement};
 /// Statements that one pattern may have.
 const PATTERN: usize = 8;
 /// The least time of all calls that is a finding; and 1/20 of the request.
-const FLOOR: Nanos = 5_000_000;
+pub(crate) const FLOOR: Nanos = 5_000_000;
 
 /// A finding per pattern, and the places that they are of.
 pub(super) fn findings(case: &Case<'_>, elsewhere: &[CauseId]) -> (Vec<PlaceId>, Vec<Finding>) {

@@ -10,7 +10,7 @@ use crate::profile::find;
 use crate::words::{grouped, ms, statement};
 
 /// The least time of the added calls that is a finding; and 1/20 of the request.
-const FLOOR: Nanos = 5_000_000;
+pub(crate) const FLOOR: Nanos = 5_000_000;
 /// Calls named in a sentence.
 const NAMED: usize = 3;
 

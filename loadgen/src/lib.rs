@@ -29,7 +29,7 @@ mod template;
 
 pub use error::LoadError;
 pub use mix::{Mix, MixError};
-pub use options::{LoadOptions, Mode};
+pub use options::{LoadOptions, Mode, Step};
 pub use record::{ErrorKind, Record};
 pub use request::Request;
 pub use run::run;

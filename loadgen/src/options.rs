@@ -16,6 +16,15 @@ pub enum Mode {
     Closed,
 }
 
+/// A change of the rate in an open loop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// When, from the first intended time.
+    pub at: Duration,
+    /// Requests per second from then on.
+    pub rate: f64,
+}
+
 /// A run.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
@@ -25,6 +34,8 @@ pub struct LoadOptions {
     pub host: String,
     /// Pace.
     pub mode: Mode,
+    /// Later rates, in the order of their times; the closed loop has none.
+    pub steps: Vec<Step>,
     /// Keep-alive connections, opened before the first intended time.
     pub connections: usize,
     /// How long requests are due; answers may come up to `timeout` later.
@@ -46,11 +57,17 @@ pub struct LoadOptions {
 impl LoadOptions {
     pub(crate) fn check(&self) -> Result<(), LoadError> {
         let fail = |option, reason| Err(LoadError::Option { option, reason });
-        match self.mode {
-            Mode::Open { rate } if !(rate > 0.0 && rate <= SECOND as f64) => {
-                return fail("rate", "expected requests per second, above 0");
-            }
-            _ => {}
+        let possible = |rate: f64| rate > 0.0 && rate <= SECOND as f64;
+        let first = match self.mode {
+            Mode::Open { rate } => rate,
+            Mode::Closed => 1.0,
+        };
+        let later = self.steps.iter().map(|step| step.rate);
+        if !later.chain([first]).all(possible) {
+            return fail("rate", "expected requests per second, above 0");
+        }
+        if !self.steps.is_sorted_by(|a, b| a.at < b.at) {
+            return fail("step", "expected rising times");
         }
         let year = Duration::from_secs(365 * 86_400);
         if !(1..=65_535).contains(&self.connections) {

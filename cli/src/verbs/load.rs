@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use nix::sys::{prctl::set_pdeathsig, signal::Signal};
 use tierscope_experiments::BEGINS;
-use tierscope_loadgen::{LoadOptions, Mix, Mode};
+use tierscope_loadgen::{LoadOptions, Mix, Mode, Step};
 
 use crate::exit::Done;
 use crate::terminal::{print, print_json};
@@ -24,6 +24,9 @@ pub struct Args {
     /// Requests per second (open loop).
     #[arg(long, default_value_t = 300.0, conflicts_with = "closed")]
     rate: f64,
+    /// Another rate from some time on, e.g. 20:600; again for further ones.
+    #[arg(long, value_name = "SECONDS:RATE", value_parser = parse_step, conflicts_with = "closed")]
+    step: Vec<Step>,
     /// As many requests as the connections take (closed loop), for throughput.
     #[arg(long)]
     closed: bool,
@@ -82,6 +85,19 @@ fn parse_fault(text: &str) -> Result<Fault, String> {
     })
 }
 
+fn parse_step(text: &str) -> Result<Step, String> {
+    let wrong = "expected SECONDS:RATE, e.g. 20:600";
+    let (at, rate) = text.split_once(':').ok_or(wrong)?;
+    let at = at
+        .parse()
+        .ok()
+        .and_then(|s| Duration::try_from_secs_f64(s).ok());
+    Ok(Step {
+        at: at.ok_or(wrong)?,
+        rate: rate.parse().map_err(|_| wrong)?,
+    })
+}
+
 /// Runs the verb.
 pub fn run(args: Args) -> anyhow::Result<Done> {
     let duration = Duration::try_from_secs_f64(args.duration).map_err(|_| {
@@ -103,6 +119,7 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         target: args.target,
         host: args.target.to_string(),
         mode,
+        steps: args.step.clone(),
         connections: args.connections,
         duration,
         seed: args.seed,

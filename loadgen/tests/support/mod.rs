@@ -106,6 +106,7 @@ pub fn options(target: SocketAddr, rate: f64, mix: Mix) -> LoadOptions {
         records: None,
         hold: false,
         begun: None,
+        steps: Vec::new(),
     }
 }
 

@@ -43,6 +43,11 @@ impl<T: Clone> Cache<T> {
         }
     }
 
+    /// Forgets all values.
+    pub fn clear(&self) {
+        self.entries().clear();
+    }
+
     fn fresh(&self, id: i32) -> Option<T> {
         self.entries()
             .get(&id)

@@ -3,10 +3,11 @@
 use std::{
     str::FromStr,
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::http::HeaderName;
+use nix::time::{ClockId, clock_gettime};
 
 /// The request header, comma-separated: `db_ms=N`, `handler_ms=N`, `cpu_ms=N`, `file_ms=N`,
 /// `n_plus_one`, `cache_bypass`, `panic`. A repeated fault counts once, its last value.
@@ -38,7 +39,7 @@ pub struct Latency {
     pub db: u64,
     /// Asleep before the handler runs.
     pub handler: u64,
-    /// Busy in the request's first rendering or serialisation.
+    /// On a CPU in the request's first rendering or serialisation.
     pub cpu: u64,
     /// Asleep in the request's first file operation.
     pub file: u64,
@@ -81,7 +82,7 @@ impl FromStr for Latency {
 pub struct Faults {
     /// Added latency.
     pub latency: Latency,
-    /// Load orders one by one.
+    /// Load orders, or users, one by one.
     pub n_plus_one: bool,
     /// Treat every cache lookup as a miss and store nothing.
     pub cache_bypass: bool,
@@ -143,11 +144,11 @@ impl Pending {
         (ms > 0).then(|| Duration::from_millis(ms))
     }
 
-    /// Spends what is left by keeping the CPU busy.
+    /// Spends what is left on a CPU: time in which this thread has none does not count.
     pub fn burn(&self) {
         if let Some(duration) = self.take() {
-            let start = Instant::now();
-            while start.elapsed() < duration {
+            let end = cpu_time().saturating_add(duration);
+            while cpu_time() < end {
                 std::hint::spin_loop();
             }
         }
@@ -161,8 +162,16 @@ impl Pending {
     }
 }
 
+/// Time that this thread was on a CPU.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    time.map_or(Duration::MAX, Duration::from)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

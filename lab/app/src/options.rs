@@ -40,7 +40,7 @@ pub struct Options {
     /// Load a user's orders one query at a time
     #[arg(long)]
     pub n_plus_one: bool,
-    /// Honour the X-Lab-Fault request header
+    /// Honour the X-Lab-Fault request header; SIGUSR1 empties the caches
     #[arg(long)]
     pub faults: bool,
     /// Latency of every request per layer: db=MS,handler=MS,cpu=MS,file=MS

@@ -44,6 +44,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         pool: pool.clone(),
         options,
     });
+    if app.options.faults {
+        tokio::spawn(empty_caches(app.clone())?);
+    }
     let service = routes::service(app);
     let (stopping, stopped) = watch::channel(false);
     tokio::spawn(async move {
@@ -83,6 +86,16 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A fault of its own: SIGUSR1 empties the caches.
+fn empty_caches(app: Arc<App>) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut asked = signal(SignalKind::user_defined1()).context("cannot handle SIGUSR1")?;
+    Ok(async move {
+        while asked.recv().await.is_some() {
+            app.users.clear();
         }
     })
 }

@@ -48,6 +48,8 @@ pub struct LabOptions {
     pub statement_timeout_ms: u64,
     /// Connections of the app to PostgreSQL.
     pub pool_size: u32,
+    /// PostgreSQL's shared buffers, e.g. `1MB`; as its settings say if left out.
+    pub shared_buffers: Option<String>,
     /// Worker threads of the app.
     pub app_workers: usize,
     /// Worker processes of nginx.
@@ -74,6 +76,7 @@ impl LabOptions {
             request_timeout_ms: 10_000,
             statement_timeout_ms: 0,
             pool_size: 16,
+            shared_buffers: None,
             app_workers: 2,
             nginx_workers: 2,
             owned: false,

@@ -35,17 +35,25 @@ pub struct Postgres<'a> {
     pub socket_dir: &'a Path,
     /// Where it writes its log.
     pub log: PathBuf,
+    /// Its shared buffers, where they differ from its settings'.
+    pub shared_buffers: Option<&'a str>,
 }
 
 impl<'a> Postgres<'a> {
     /// The server of the lab in `dir`.
-    pub fn new(account: &'a Account, bin: &'a Path, dir: &'a Path) -> Self {
+    pub fn new(
+        account: &'a Account,
+        bin: &'a Path,
+        dir: &'a Path,
+        shared_buffers: Option<&'a str>,
+    ) -> Self {
         Self {
             account,
             bin,
             data: dir.join("postgres"),
             socket_dir: dir,
             log: dir.join("logs/postgres.log"),
+            shared_buffers,
         }
     }
 
@@ -76,6 +84,9 @@ impl<'a> Postgres<'a> {
                 "unix_socket_directories={}",
                 self.socket_dir.display()
             ));
+        if let Some(size) = self.shared_buffers {
+            command.arg("-c").arg(format!("shared_buffers={size}"));
+        }
         daemon(self.account, command, &self.data, &self.log)
     }
 }

@@ -47,7 +47,7 @@ fn first_page() -> i32 {
     1
 }
 
-/// `GET /api/users?page=`, 1 query.
+/// `GET /api/users?page=`, 1 query; at the fault `n_plus_one` one more per user.
 pub async fn list(
     State(app): State<Arc<App>>,
     Extension(context): Extension<Arc<Context>>,
@@ -60,8 +60,13 @@ pub async fn list(
         .and_then(|skipped| skipped.checked_mul(PAGE_SIZE))
         .ok_or_else(|| Error::BadRequest(format!("page {page} is out of range")))?;
     let mut connection = db::acquire(&app.pool, &context).await?;
-    let users: Vec<User> =
+    let mut users: Vec<User> =
         db::fetch(&context, &mut connection, &USERS_AFTER, |q| q.bind(after)).await?;
+    if context.faults.n_plus_one {
+        for user in &mut users {
+            *user = load(&context, &mut connection, user.id).await?;
+        }
+    }
     drop(connection);
     let body = json!({ "page": page, "users": users });
     reply::json(&context, StatusCode::OK, &body)

@@ -53,7 +53,8 @@ impl Lab {
     ) -> Result<SocketAddr> {
         let dir = self.state.dir.clone();
         let bin = program.path.parent().unwrap_or(&program.path);
-        let postgres = Postgres::new(account, bin, &dir);
+        let buffers = self.state.options.shared_buffers.clone();
+        let postgres = Postgres::new(account, bin, &dir, buffers.as_deref());
         let listen = port.address;
         let child = postgres.start(&program.version, port)?;
         postgres.wait(self.keep(child), listen)?;

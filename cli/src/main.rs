@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod exit;
+mod found;
 mod normal;
 mod select;
 mod terminal;
@@ -35,6 +36,7 @@ enum Verb {
     Export(verbs::export::Args),
     Import(verbs::import::Args),
     Run(verbs::run::Args),
+    Verify(verbs::verify::Args),
 }
 
 fn main() -> ExitCode {
@@ -50,5 +52,6 @@ fn main() -> ExitCode {
         Verb::Export(args) => verbs::export::run(&args),
         Verb::Import(args) => verbs::import::run(&args),
         Verb::Run(args) => verbs::run::run(&args),
+        Verb::Verify(args) => verbs::verify::run(&args),
     })
 }

@@ -107,6 +107,16 @@ pub fn write_lines<T: Serialize>(path: &Path, lines: impl IntoIterator<Item = T>
     file.flush().map_err(Error::write(path))
 }
 
+/// Writes a value as JSON into a new file that only its owner reads.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut file = BufWriter::new(private_file(path)?);
+    serde_json::to_writer(&mut file, value).map_err(|e| Error::write(path)(e.into()))?;
+    file.flush().map_err(Error::write(path))
+}
+
 /// Reads a file of one JSON value a line and hands over each.
 ///
 /// # Errors

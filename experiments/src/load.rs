@@ -144,6 +144,9 @@ fn command(experiment: &Experiment, program: &Path, target: SocketAddr) -> Comma
         .args(["--connections", &load.connections.to_string()])
         .args(["--seed", &load.seed.to_string()])
         .args(faults(experiment));
+    for step in &load.steps {
+        command.args(["--step", &format!("{}:{}", step.at_s, step.rate)]);
+    }
     command
 }
 

@@ -1,38 +1,47 @@
 //! Runs one experiment: lab up, load with faults, record, assemble, score.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tierscope_analyzer::{Baseline, Change, Judge, Tally, Verdict};
 use tierscope_assembler::{Assembled, Options};
 use tierscope_loadgen::Record;
-use tierscope_model::{Event, RequestId};
+use tierscope_model::{Event, Nanos, RequestId, Trace};
 use tierscope_report::{SvgOptions, render_svg};
 use tierscope_stack::{Lab, LabOptions};
 use tierscope_tracer::recorder::{Closing, RecordError, RecordOptions, Recorder};
 use tierscope_tracer::{Keep, Service, Tracer, TracerOptions};
 
 use crate::assembly::{Sink, assemble};
+use crate::changed::changed;
+use crate::detection::{Detection, Said, detection};
 use crate::error::{Error, Result};
-use crate::folder::{Folder, private_file, read_lines};
+use crate::folder::{Folder, private_file, read_lines, write_json};
 use crate::inject::{Held, Site, hold, plan};
 use crate::load::LoadProcess;
+use crate::normal::Normal;
 use crate::progress::Progress;
+use crate::reach;
 use crate::score::{Score, Scorer, id_of};
 use crate::score_checks::checks;
-use crate::sources::{Before, CpuTimes, Outside, Said, Sources};
+use crate::sources::{self, Before, CpuTimes, Outside, Sources};
 use crate::spec::Experiment;
 use crate::stitch::Truth;
 use crate::trace_log::{Pair, TraceLog};
+use crate::traces::each_trace;
 use crate::truth::{Line, injected, refused};
 
 /// After the load's last answer, what is still on its way to the ring buffer comes in.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// Length of the windows in which changes are looked for.
+const WINDOW: Nanos = 5_000_000_000;
+
 /// How a run is made.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunOptions {
     /// Where run folders are made.
     pub runs: PathBuf,
@@ -42,6 +51,8 @@ pub struct RunOptions {
     pub command_line: Vec<String>,
     /// Shown on the terminal or not.
     pub progress: Progress,
+    /// What its requests are compared with: runs and kept baselines; with itself if empty.
+    pub baseline: Vec<PathBuf>,
 }
 
 /// A finished run.
@@ -57,6 +68,8 @@ pub struct Outcome {
     pub faulty: usize,
     /// How the recording closed.
     pub closing: Closing,
+    /// What is normal of it, for an experiment that tells that to others.
+    pub baseline: Option<PathBuf>,
 }
 
 /// Runs an experiment from lab up to score.
@@ -66,7 +79,7 @@ pub struct Outcome {
 pub fn run(experiment: &Experiment, options: &RunOptions) -> Result<Outcome> {
     check_host()?;
     let step = options.progress.step("starting the lab");
-    let lab = Lab::up(lab_options())?;
+    let lab = Lab::up(lab_options(experiment))?;
     step.finish();
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -95,7 +108,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions) -> Result<Outcome> {
 struct Recorded {
     closing: Closing,
     before: Before,
-    cpus: Said<(CpuTimes, CpuTimes)>,
+    cpus: sources::Said<(CpuTimes, CpuTimes)>,
     /// The windows in which faults held.
     held: Vec<Held>,
 }
@@ -125,13 +138,14 @@ fn check_host() -> Result<()> {
     Ok(())
 }
 
-fn lab_options() -> LabOptions {
+fn lab_options(experiment: &Experiment) -> LabOptions {
     // On disk, and not in the run folder: that is private to its owner, while PostgreSQL refuses root.
     let dir = format!("/var/tmp/tierscope-run-{}", std::process::id());
     LabOptions {
         truth: true,
         faults: true,
         owned: true,
+        shared_buffers: experiment.lab.shared_buffers.clone(),
         ..LabOptions::new(dir)
     }
 }
@@ -198,7 +212,7 @@ fn settings(experiment: &Experiment) -> serde_json::Value {
         app_workers,
         nginx_workers,
         ..
-    } = lab_options();
+    } = lab_options(experiment);
     serde_json::json!({
         "experiment": experiment,
         "lab": {
@@ -259,15 +273,34 @@ fn finish(
         // What the sample leaves out is not asked for. What has no id was not left out.
         client.retain(|record| id_of(record).is_none_or(|id| sample.keeps(id)));
     }
+    let scored = reach::requests(&client);
+    let reaches = reach::reaches(experiment, &held, &scored);
     let truth = injected.iter().cloned().map(Line::Request);
     folder.write_lines(
         "truth.jsonl",
-        truth.chain(held.into_iter().map(Line::Window)),
+        truth.chain(held.iter().cloned().map(Line::Window)),
     )?;
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
     let sources = Sources::new(&outside, &folder.path("logs/access.jsonl"));
-    let judges = Judges::new(&client, sources, &folder, experiment.sample.is_some())?;
-    let (pair, mut score) = judges.judge(&folder, &faulty, &options.progress)?;
+    let normal = Normal::new(&options.baseline, WINDOW)?;
+    let judges = Judges::new(
+        &client,
+        sources,
+        &folder,
+        normal,
+        experiment.sample.is_some(),
+    )?;
+    let (pair, mut score, judge) = judges.judge(&folder, &faulty, &options.progress)?;
+    let baseline = experiment.baseline.then(|| folder.path("baseline.json"));
+    let (said, changes) = analyze(&folder, judge, baseline.as_deref())?;
+    let start_ns = scored.iter().map(|r| r.from).min().unwrap_or(0);
+    let (changes, false_changes) = changed(experiment, &held, start_ns, WINDOW, &changes);
+    score.findings = Some(Detection {
+        baseline: names(&options.baseline),
+        changes,
+        false_changes,
+        ..detection(&scored, &reaches, &said)
+    });
     score.versions = versions;
     score.settings = settings(experiment);
     score.events_filtered = closing.filtered.clone();
@@ -289,7 +322,42 @@ fn finish(
         score,
         faulty: faulty.len(),
         closing,
+        baseline,
     })
+}
+
+/// Judges a run's traces, keeps the findings, and returns what was said of each request and what
+/// changed. What is normal of the run goes to `kept`.
+fn analyze(
+    folder: &Folder,
+    mut judge: Judge,
+    kept: Option<&Path>,
+) -> Result<(HashMap<RequestId, Said>, Vec<Change>)> {
+    let mut said = HashMap::new();
+    let mut tally = Tally::default();
+    let mut normal = Baseline::new();
+    each_trace(folder.root(), &mut |trace: Trace| {
+        let verdict = judge.judge(&trace);
+        if kept.is_some() && !matches!(verdict, Verdict::Flagged(_)) {
+            normal.learn(&trace);
+        }
+        said.extend(trace.request_id.map(|id| (id, Said::from(&verdict))));
+        tally.add(&trace.endpoint, verdict);
+    })?;
+    if let Some(path) = kept {
+        write_json(path, &normal)?;
+    }
+    let findings = tally.finish(judge.changes());
+    write_json(&folder.path("findings.json"), &findings)?;
+    Ok((said, findings.changes))
+}
+
+fn names(sources: &[PathBuf]) -> String {
+    let names: Vec<_> = sources.iter().map(|p| p.display().to_string()).collect();
+    match names.as_slice() {
+        [] => "itself".to_owned(),
+        names => names.join(", "),
+    }
 }
 
 /// Who looks at a recording's events and traces, and where the traces go.
@@ -298,6 +366,7 @@ struct Judges<'a> {
     sources: Sources<'a>,
     log: TraceLog,
     apart: TraceLog,
+    normal: Normal,
     sampled: bool,
 }
 
@@ -306,6 +375,7 @@ impl<'a> Judges<'a> {
         client: &'a [Record],
         sources: Sources<'a>,
         folder: &Folder,
+        normal: Normal,
         sampled: bool,
     ) -> Result<Judges<'a>> {
         Ok(Judges {
@@ -313,6 +383,7 @@ impl<'a> Judges<'a> {
             sources,
             log: TraceLog::create(folder.path("traces.jsonl"))?,
             apart: TraceLog::create(folder.path("apart.jsonl"))?,
+            normal,
             sampled,
         })
     }
@@ -322,7 +393,7 @@ impl<'a> Judges<'a> {
         folder: &Folder,
         faulty: &HashSet<RequestId>,
         progress: &Progress,
-    ) -> Result<(Option<Pair>, Score)> {
+    ) -> Result<(Option<Pair>, Score, Judge)> {
         let ending = assemble(&folder.recording(), Options::default(), progress, &mut self)?;
         self.apart.finish(faulty)?;
         let mut score = self.scorer.finish(&ending.counts);
@@ -334,7 +405,7 @@ impl<'a> Judges<'a> {
                 .for_each(|check| check.show_only("a sample of the requests was recorded"));
         }
         score.checks.extend(of_sources);
-        Ok((self.log.finish(faulty)?, score))
+        Ok((self.log.finish(faulty)?, score, self.normal.judge()))
     }
 }
 
@@ -348,6 +419,7 @@ impl Sink for Judges<'_> {
             Assembled::Request(trace) => {
                 self.sources.trace(&trace);
                 self.scorer.trace(&trace, truth);
+                self.normal.note(&trace);
                 self.log.add(&trace)
             }
             Assembled::Apart(trace) => {

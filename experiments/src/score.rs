@@ -8,6 +8,7 @@ use tierscope_loadgen::Record;
 use tierscope_model::{RequestId, Span, SpanKind, Trace, attr};
 
 use crate::check::Check;
+use crate::detection::Detection;
 use crate::quantile::Quantiles;
 use crate::stitch::{Truth, Verdicts};
 
@@ -50,6 +51,9 @@ pub struct Score {
     /// Each promise of a run, with what came of it.
     #[serde(default)]
     pub checks: Vec<Check>,
+    /// How well the run's findings name what was injected.
+    #[serde(default)]
+    pub findings: Option<Detection>,
     /// Kernel, nginx, PostgreSQL, tierscope.
     pub versions: BTreeMap<String, String>,
     /// What the run was asked to do.

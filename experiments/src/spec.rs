@@ -30,6 +30,16 @@ pub struct Experiment {
     /// The share of the requests that is recorded, above 0 and below 1; all of them if left out.
     #[serde(default)]
     pub sample: Option<Sample>,
+    /// Nothing is injected, so that its requests tell what is normal for the experiments that are
+    /// verified with it.
+    #[serde(default)]
+    pub baseline: bool,
+    /// It is compared with itself, because its load or lab is not the usual one.
+    #[serde(default)]
+    pub by_itself: bool,
+    /// How the lab differs from the usual one.
+    #[serde(default)]
+    pub lab: LabChanges,
     /// The load.
     pub load: Load,
     /// Faults, each in a share of one endpoint's requests.
@@ -40,6 +50,14 @@ pub struct Experiment {
     pub window: Vec<Window>,
 }
 
+/// How an experiment's lab differs from the usual one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabChanges {
+    /// PostgreSQL's shared buffers, e.g. `1MB`.
+    pub shared_buffers: Option<String>,
+}
+
 /// A load on the default mix.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +65,9 @@ pub struct Load {
     /// How requests are paced: a number, or `"closed"`.
     #[serde(deserialize_with = "rate")]
     pub rate: Rate,
+    /// Later rates, in the order of their times; none in the closed loop.
+    #[serde(default)]
+    pub steps: Vec<RateStep>,
     /// Length in seconds, a day at most.
     #[serde(deserialize_with = "duration_s")]
     pub duration_s: f64,
@@ -58,6 +79,16 @@ pub struct Load {
     /// Only what changes nothing is sent, and PostgreSQL is kept from reading on its own.
     #[serde(default)]
     pub read_only: bool,
+}
+
+/// A change of the rate.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateStep {
+    /// When, in seconds from the load's start.
+    pub at_s: f64,
+    /// Requests per second from then on.
+    pub rate: f64,
 }
 
 /// How requests are paced.
@@ -96,6 +127,10 @@ pub struct Fault {
     /// The kinds of finding that name it rightly.
     #[serde(default, with = "causes")]
     pub cause: Vec<Kind>,
+    /// Those that rightly name what it does to other requests that are under way meanwhile; none where
+    /// it does nothing to them.
+    #[serde(default, with = "causes")]
+    pub others: Vec<Kind>,
     /// Delay that each such request suffers, where it is known.
     pub magnitude_ns: Option<u64>,
 }
@@ -117,7 +152,23 @@ impl Experiment {
         Ok(read)
     }
 
+    /// Whether its findings are scored when all experiments are verified.
+    pub fn is_scored(&self) -> bool {
+        let causes = self.fault.iter().any(|fault| !fault.cause.is_empty());
+        self.baseline || causes || !self.window.is_empty() || !self.load.steps.is_empty()
+    }
+
     fn check_windows(&self) -> std::result::Result<(), String> {
+        let steps = &self.load.steps;
+        let rising = steps.is_sorted_by(|a, b| a.at_s < b.at_s);
+        let possible = steps
+            .iter()
+            .all(|s| s.at_s > 0.0 && s.at_s < self.load.duration_s && s.rate > 0.0);
+        if !(rising && possible) {
+            return Err(
+                "steps: expected rising times within the load, and rates above 0".to_owned(),
+            );
+        }
         let mix = Mix::default();
         for (number, window) in self.window.iter().enumerate() {
             let which = format!("[[window]] number {}", number + 1);

@@ -35,6 +35,11 @@ impl Window {
         let last = self.starts_s.iter().copied().fold(0.0, f64::max);
         last + self.for_ms as f64 / 1e3
     }
+
+    /// Whether it can reach an endpoint of the mix.
+    pub(crate) fn reaches(&self, endpoint: &str) -> bool {
+        self.endpoints.is_empty() || self.endpoints.iter().any(|name| name == endpoint)
+    }
 }
 
 fn starts<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<f64>, D::Error> {

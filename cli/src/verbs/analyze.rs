@@ -1,18 +1,15 @@
 //! `tierscope analyze`: what is not normal in a run, why, and what it cost.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
-use serde::Serialize;
 use tierscope_analyzer::{Baseline, Tally, Verdict};
-use tierscope_experiments::private_file;
+use tierscope_experiments::{each_trace, write_json};
 use tierscope_model::Trace;
 use tierscope_report::render_findings;
 
 use crate::exit::Done;
 use crate::normal::Normal;
-use crate::select::{newest_run, read};
+use crate::select::newest_run;
 use crate::terminal::{print, print_json};
 
 /// Find what is not normal in a run: what it was, what it cost, and what it was compared with.
@@ -39,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     let mut judge = args.normal.judge(&run)?;
     let mut tally = Tally::default();
     let mut kept = Baseline::new();
-    read(&run, &mut |trace: Trace| {
+    each_trace(&run, &mut |trace: Trace| {
         let verdict = judge.judge(&trace);
         if args.save_baseline.is_some() && !matches!(verdict, Verdict::Flagged(_)) {
             kept.learn(&trace);
@@ -58,12 +55,4 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         false => print(&render_findings(&findings))?,
     }
     Ok(Done::Well)
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
-    let mut file = std::io::BufWriter::new(private_file(path)?);
-    let written = serde_json::to_writer(&mut file, value).map_err(std::io::Error::from);
-    written
-        .and_then(|()| file.flush())
-        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -11,3 +11,4 @@ pub mod load;
 pub mod record;
 pub mod run;
 pub mod show;
+pub mod verify;

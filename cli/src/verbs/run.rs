@@ -13,6 +13,7 @@ use tierscope_tracer::Detail;
 
 use super::record::detail;
 use crate::exit::Done;
+use crate::found::render_detection;
 use crate::terminal::{print, print_json, tree_options};
 
 /// Run an experiment: lab up, load, faults, record, assemble, show, score, check.
@@ -31,6 +32,10 @@ pub struct Args {
     /// Record this share of the requests, above 0 and below 1, in place of what the experiment says.
     #[arg(long, value_name = "SHARE")]
     sample: Option<Sample>,
+    /// What is normal: another run, or a file of `analyze --save-baseline`; several are merged. If left
+    /// out, the run is compared with itself.
+    #[arg(long, value_name = "RUN|FILE")]
+    baseline: Vec<PathBuf>,
     /// Print the score as JSON instead.
     #[arg(long)]
     json: bool,
@@ -46,6 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         program: std::env::current_exe()?,
         command_line: std::env::args().collect(),
         progress: Progress::on_terminal(),
+        baseline: args.baseline.clone(),
     };
     let outcome = run_experiment(&experiment, &options)?;
     if args.json {
@@ -84,6 +90,9 @@ fn story(experiment: &Experiment, outcome: &Outcome) -> anyhow::Result<String> {
     writeln!(text, "{}: {}", experiment.name, experiment.title)?;
     write_score(&mut text, outcome)?;
     write_checks(&mut text, &outcome.score.checks)?;
+    if let Some(found) = &outcome.score.findings {
+        write!(text, "\n{}", render_detection(found))?;
+    }
     writeln!(text, "\n{}", outcome.closing)?;
     write_paths(&mut text, outcome)?;
     Ok(text)
@@ -159,6 +168,7 @@ fn write_paths(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         "traces.jsonl",
         "client.jsonl",
         "truth.jsonl",
+        "findings.json",
         "recording.tsrec",
     ] {
         writeln!(text, "  {}", folder.path(name).display())?;

@@ -2,9 +2,14 @@
 //!
 //! An injector is a file of its own here, a variant of [`Fault`], and a line in [`Fault::injector`].
 
+mod cache_emptied;
 mod clock;
+mod cold_cache;
 mod lock_wait;
+mod missing_index;
+mod pool_held;
 mod schedule;
+mod ticker;
 #[allow(dead_code, reason = "for injectors outside of the lab")]
 mod undo;
 
@@ -55,6 +60,14 @@ pub(crate) struct Site<'a> {
 pub enum Fault {
     /// Another session holds rows.
     LockWait(lock_wait::LockWait),
+    /// The planner does without an index.
+    MissingIndex(missing_index::MissingIndex),
+    /// Connections of the pool are held elsewhere.
+    PoolHeld(pool_held::PoolHeld),
+    /// The app's cache is emptied.
+    CacheEmptied(cache_emptied::CacheEmptied),
+    /// The database's pages are dropped from the kernel's cache.
+    ColdCache(cold_cache::ColdCache),
 }
 
 impl Fault {
@@ -63,6 +76,10 @@ impl Fault {
     fn injector<'a>(&self, site: Site<'a>) -> Result<Box<dyn Injector + 'a>> {
         match self {
             Fault::LockWait(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::MissingIndex(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::PoolHeld(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::CacheEmptied(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::ColdCache(fault) => Ok(Box::new(fault.injector(site)?)),
         }
     }
 
@@ -70,6 +87,10 @@ impl Fault {
     pub fn name(&self) -> &'static str {
         match self {
             Fault::LockWait(_) => "lock-wait",
+            Fault::MissingIndex(_) => "missing-index",
+            Fault::PoolHeld(_) => "pool-held",
+            Fault::CacheEmptied(_) => "cache-emptied",
+            Fault::ColdCache(_) => "cold-cache",
         }
     }
 }

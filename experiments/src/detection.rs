@@ -1,0 +1,377 @@
+//! How well a run's findings name what was injected.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use tierscope_analyzer::{Kind, Verdict};
+use tierscope_model::{Nanos, RequestId};
+
+use crate::changed::{ChangeScore, is_of_windows};
+use crate::reach::{Reach, Request};
+use crate::window::causes;
+
+/// A magnitude that is off by less than this is right; so is one that is off by less than a tenth.
+const CLOSE: Nanos = 1_000_000;
+
+/// The score of a run's findings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// What the run was compared with: other runs and kept baselines, or `itself`.
+    pub baseline: String,
+    /// Each fault.
+    pub faults: Vec<FaultScore>,
+    /// What changed in the whole run.
+    #[serde(default)]
+    pub changes: Vec<ChangeScore>,
+    /// Changes told that nothing that was injected explains, by kind.
+    #[serde(default)]
+    pub false_changes: BTreeMap<String, u64>,
+    /// Requests that no fault can have reached.
+    pub normal: u64,
+    /// Of them, those with findings.
+    pub false_alarms: u64,
+    /// Their findings, by kind.
+    pub alarms_by_kind: BTreeMap<String, u64>,
+    /// Normal requests without a verdict: something of their trace is missing, or the baseline is small.
+    pub normal_not_judged: u64,
+}
+
+/// The score of one fault.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FaultScore {
+    /// What was injected, e.g. `db_ms=200 of search`.
+    pub fault: String,
+    /// Where the time goes.
+    pub hop: String,
+    /// The kinds of finding that name it rightly.
+    #[serde(with = "causes")]
+    pub cause: Vec<Kind>,
+    /// Requests that it reached.
+    pub injected: u64,
+    /// Of them, those that it delayed by as much as can be found: at least the detector's floor, and
+    /// twice the endpoint's p99 − p50. The others are not scored.
+    pub affected: u64,
+    /// Affected requests with findings.
+    pub found: u64,
+    /// Affected requests of which a finding names the right cause.
+    pub named: u64,
+    /// Affected requests whose dearest finding names the right cause. What other faults did to the
+    /// request is left out.
+    pub first: u64,
+    /// What affected requests were put down to first where that was wrong, by kind.
+    pub instead: BTreeMap<String, u64>,
+    /// How far the cost of the findings is from the delay.
+    pub magnitude: MagnitudeError,
+}
+
+/// |cost of the findings − injected delay|, over the requests of which the right cause is named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MagnitudeError {
+    /// Requests.
+    pub n: u64,
+    /// Median, in nanoseconds.
+    pub p50_ns: Nanos,
+    /// 95th percentile, in nanoseconds.
+    pub p95_ns: Nanos,
+    /// Median, as a share of the delay.
+    pub p50: f64,
+    /// 95th percentile, as a share of the delay.
+    pub p95: f64,
+    /// Those that are right: within a tenth of the delay, or within 1 ms.
+    pub close: u64,
+}
+
+/// Whether something was found in a request, and what: kinds with their costs, dearest first.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    Nothing,
+    Found(Vec<(Kind, Nanos)>),
+    NotJudged,
+}
+
+impl From<&Verdict> for Said {
+    fn from(verdict: &Verdict) -> Said {
+        match verdict {
+            Verdict::Normal => Said::Nothing,
+            Verdict::Flagged(flagged) => {
+                let findings = flagged.findings.iter();
+                Said::Found(findings.map(|f| (f.kind, f.cost_ns)).collect())
+            }
+            Verdict::Incomplete | Verdict::TooSmall => Said::NotJudged,
+        }
+    }
+}
+
+/// Scores what was said of each request.
+pub(crate) fn detection(
+    requests: &[Request<'_>],
+    reaches: &[Reach],
+    said: &HashMap<RequestId, Said>,
+) -> Detection {
+    let (normal, others): (Vec<_>, Vec<_>) = requests
+        .iter()
+        .partition(|r| !reaches.iter().any(|reach| reach.disturbs(r)));
+    let usual = Usual::of(&normal);
+    let mut score = Detection::default();
+    for request in normal.iter().filter(|r| r.endpoint != "health") {
+        score.normal(said.get(&request.id));
+    }
+    let mut faults: Vec<Tally> = reaches.iter().map(Tally::of).collect();
+    for request in others {
+        let hit: Vec<usize> = (0..reaches.len())
+            .filter(|at| reaches[*at].requests.contains_key(&request.id))
+            .collect();
+        let delays = delays(request, &hit, reaches, &usual);
+        for (at, delay) in hit.iter().zip(&delays) {
+            faults[*at].score.injected += 1;
+            let Some(delay) =
+                delay.filter(|d| *d >= usual.bound(request.endpoint, &reaches[*at].cause))
+            else {
+                continue;
+            };
+            let elsewhere: Vec<Kind> = hit
+                .iter()
+                .filter(|other| *other != at)
+                .flat_map(|other| reaches[*other].cause.iter().copied())
+                .collect();
+            faults[*at].affected(delay, &elsewhere, said.get(&request.id));
+        }
+    }
+    let of_requests = faults
+        .into_iter()
+        .filter(|f| !is_of_windows(&f.score.cause));
+    score.faults = of_requests.map(Tally::finish).collect();
+    score
+}
+
+/// The delay that each fault made in a request, where it can be told: as it is known; what is left over
+/// the endpoint's median is the one fault's of which it is not known.
+fn delays(
+    request: &Request<'_>,
+    hit: &[usize],
+    reaches: &[Reach],
+    usual: &Usual<'_>,
+) -> Vec<Option<Nanos>> {
+    let known: Vec<Option<Nanos>> = hit
+        .iter()
+        .map(|at| reaches[*at].requests.get(&request.id).copied().flatten())
+        .collect();
+    let unknown = known.iter().filter(|delay| delay.is_none()).count();
+    let sum: Nanos = known.iter().flatten().sum();
+    let measured = (request.to - request.from).saturating_sub(usual.p50(request.endpoint));
+    let rest = measured.saturating_sub(sum);
+    known
+        .into_iter()
+        .map(|delay| delay.or((unknown == 1).then_some(rest)))
+        .collect()
+}
+
+/// Median and p99 of normal requests' durations, on the client's clock.
+struct Usual<'a>(HashMap<&'a str, (Nanos, Nanos)>);
+
+impl<'a> Usual<'a> {
+    fn of(normal: &[&Request<'a>]) -> Usual<'a> {
+        let mut durations: HashMap<&str, Vec<Nanos>> = HashMap::new();
+        for request in normal {
+            let all = durations.entry(request.endpoint).or_default();
+            all.push(request.to - request.from);
+        }
+        let quantiles = durations.into_iter().map(|(endpoint, mut all)| {
+            all.sort_unstable();
+            (endpoint, (rank(&all, 0.5), rank(&all, 0.99)))
+        });
+        Usual(quantiles.collect())
+    }
+
+    fn p50(&self, endpoint: &str) -> Nanos {
+        self.0.get(endpoint).map_or(0, |(p50, _)| *p50)
+    }
+
+    /// The least delay that counts.
+    fn bound(&self, endpoint: &str, cause: &[Kind]) -> Nanos {
+        let (p50, p99) = self.0.get(endpoint).copied().unwrap_or_default();
+        let floors = cause.iter().filter_map(|kind| kind.floor());
+        let floor = floors.min().unwrap_or_default().max(p50 / 10);
+        floor.max(2 * (p99 - p50))
+    }
+}
+
+/// The value of which that share is at or below; 0 of nothing.
+fn rank(sorted: &[Nanos], share: f64) -> Nanos {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+}
+
+/// One fault's score in the making.
+struct Tally {
+    score: FaultScore,
+    /// The delays of named requests, and how far what was found is from them.
+    errors: Vec<(Nanos, Nanos)>,
+}
+
+impl Tally {
+    fn of(reach: &Reach) -> Tally {
+        Tally {
+            score: FaultScore {
+                fault: reach.fault.clone(),
+                hop: reach.hop.clone(),
+                cause: reach.cause.clone(),
+                ..FaultScore::default()
+            },
+            errors: Vec::new(),
+        }
+    }
+
+    /// `elsewhere`: what the request's other faults are rightly named.
+    fn affected(&mut self, delay: Nanos, elsewhere: &[Kind], said: Option<&Said>) {
+        let score = &mut self.score;
+        score.affected += 1;
+        let Some(Said::Found(findings)) = said else {
+            let what = match said {
+                Some(Said::Nothing) => "nothing",
+                _ => "not judged",
+            };
+            *score.instead.entry(what.to_owned()).or_default() += 1;
+            return;
+        };
+        score.found += 1;
+        let right = |kind: &Kind| score.cause.contains(kind);
+        let own = |(kind, _): &&(Kind, Nanos)| right(kind) || !elsewhere.contains(kind);
+        let costs = findings.iter().filter(|(kind, _)| right(kind));
+        let cost: Nanos = costs.clone().map(|(_, cost)| cost).sum();
+        if costs.count() > 0 {
+            score.named += 1;
+            self.errors.push((delay, cost.abs_diff(delay)));
+        }
+        match findings.iter().find(own) {
+            Some((kind, _)) if right(kind) => score.first += 1,
+            Some((kind, _)) => *score.instead.entry(kind.name().to_owned()).or_default() += 1,
+            None => {
+                *score
+                    .instead
+                    .entry("the other fault".to_owned())
+                    .or_default() += 1
+            }
+        }
+    }
+
+    fn finish(mut self) -> FaultScore {
+        let errors = self.errors;
+        let close = |(delay, error): &&(Nanos, Nanos)| *error <= CLOSE.max(delay / 10);
+        let mut nanos: Vec<Nanos> = errors.iter().map(|(_, error)| *error).collect();
+        // Millionths: integers have an order.
+        let mut shares: Vec<u64> = errors
+            .iter()
+            .map(|(d, e)| e * 1_000_000 / d.max(&1))
+            .collect();
+        nanos.sort_unstable();
+        shares.sort_unstable();
+        self.score.magnitude = MagnitudeError {
+            n: errors.len() as u64,
+            p50_ns: rank(&nanos, 0.5),
+            p95_ns: rank(&nanos, 0.95),
+            p50: rank(&shares, 0.5) as f64 / 1e6,
+            p95: rank(&shares, 0.95) as f64 / 1e6,
+            close: errors.iter().filter(close).count() as u64,
+        };
+        self.score
+    }
+}
+
+impl Detection {
+    fn normal(&mut self, said: Option<&Said>) {
+        self.normal += 1;
+        match said {
+            Some(Said::Found(findings)) => {
+                self.false_alarms += 1;
+                for (kind, _) in findings {
+                    *self
+                        .alarms_by_kind
+                        .entry(kind.name().to_owned())
+                        .or_default() += 1;
+                }
+            }
+            Some(Said::Nothing) => {}
+            Some(Said::NotJudged) | None => self.normal_not_judged += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Nanos = 1_000_000;
+
+    fn request(n: u128, from_ms: u64, took_ms: u64) -> Request<'static> {
+        Request {
+            id: RequestId(n),
+            endpoint: "users",
+            header: None,
+            from: from_ms * MS,
+            to: (from_ms + took_ms) * MS,
+        }
+    }
+
+    fn reach(cause: Kind, requests: &[(u128, Option<Nanos>)]) -> Reach {
+        let requests = requests.iter().map(|(n, delay)| (RequestId(*n), *delay));
+        Reach::of_requests("fault", vec![cause], requests.collect())
+    }
+
+    fn found(findings: &[(Kind, u64)]) -> Said {
+        Said::Found(findings.iter().map(|(kind, ms)| (*kind, ms * MS)).collect())
+    }
+
+    /// A hundred normal requests of 2 ms, and some others.
+    fn scored(others: &[Request<'static>], reaches: &[Reach], said: &[(u128, Said)]) -> Detection {
+        let mut requests: Vec<_> = (1000..1100).map(|n| request(n, n as u64, 2)).collect();
+        requests.extend_from_slice(others);
+        let mut all: HashMap<RequestId, Said> =
+            requests.iter().map(|r| (r.id, Said::Nothing)).collect();
+        all.extend(said.iter().map(|(n, said)| (RequestId(*n), said.clone())));
+        detection(&requests, reaches, &all)
+    }
+
+    #[test]
+    fn what_is_below_the_floor_is_counted_and_not_scored() {
+        let slow = [request(1, 0, 52), request(2, 0, 8)];
+        let fault = reach(Kind::SlowQuery, &[(1, Some(50 * MS)), (2, Some(6 * MS))]);
+        let said = [(1, found(&[(Kind::SlowQuery, 48)])), (1007, found(&[(Kind::RunQueue, 12)]))];
+        let score = scored(&slow, &[fault], &said);
+        let of_fault = &score.faults[0];
+        assert_eq!((of_fault.injected, of_fault.affected), (2, 1));
+        assert_eq!((of_fault.found, of_fault.named, of_fault.first), (1, 1, 1));
+        let error = of_fault.magnitude;
+        assert_eq!((error.n, error.p95_ns, error.close), (1, 2 * MS, 1));
+        assert_eq!((score.normal, score.false_alarms), (100, 1));
+        assert_eq!(score.alarms_by_kind["run-queue wait"], 1);
+    }
+
+    #[test]
+    fn a_wrong_name_and_none_at_all_are_told_apart() {
+        let slow = [request(1, 0, 52), request(2, 0, 52), request(3, 0, 52)];
+        let known = Some(50 * MS);
+        let fault = reach(Kind::LockWait, &[(1, known), (2, known), (3, known)]);
+        let said = [
+            (1, found(&[(Kind::SlowQuery, 30), (Kind::LockWait, 20)])),
+            (2, found(&[(Kind::SlowQuery, 50)])),
+        ];
+        let score = &scored(&slow, &[fault], &said).faults[0];
+        assert_eq!((score.found, score.named, score.first), (2, 1, 0));
+        assert_eq!((score.instead["slow query"], score.instead["nothing"]), (2, 1));
+        assert_eq!(score.magnitude.close, 0, "20 ms are not 50");
+    }
+
+    #[test]
+    fn of_two_faults_each_is_to_be_named_with_its_own_share() {
+        let both = [request(1, 0, 152)];
+        let query = reach(Kind::SlowQuery, &[(1, Some(50 * MS))]);
+        let lock = reach(Kind::LockWait, &[(1, None)]);
+        let said = [(1, found(&[(Kind::LockWait, 99), (Kind::SlowQuery, 51)]))];
+        let score = scored(&both, &[query, lock], &said);
+        for fault in &score.faults {
+            assert_eq!((fault.affected, fault.named, fault.first), (1, 1, 1));
+            assert_eq!(fault.magnitude.p95_ns, MS);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Does something again and again until it is told to end.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::clock::now;
+use crate::error::Result;
+
+/// A thread that repeats something. Dropped, it ends.
+pub(super) struct Ticker {
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<Result<u64>>>,
+    from_ns: u64,
+}
+
+/// What a ticker did: from when to when, and how often.
+pub(super) struct Ticked {
+    pub(super) from_ns: u64,
+    pub(super) to_ns: u64,
+    pub(super) times: u64,
+}
+
+impl Ticker {
+    /// Does it now, and every so often from then on.
+    pub(super) fn start(
+        every: Duration,
+        mut tick: impl FnMut() -> Result<()> + Send + 'static,
+    ) -> Result<Ticker> {
+        tick()?;
+        let (end, ended) = channel();
+        let from_ns = now();
+        let thread = thread::spawn(move || {
+            let mut times = 1;
+            while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                tick()?;
+                times += 1;
+            }
+            Ok(times)
+        });
+        Ok(Ticker {
+            end: Some(end),
+            thread: Some(thread),
+            from_ns,
+        })
+    }
+
+    /// Ends it.
+    pub(super) fn end(mut self) -> Result<Ticked> {
+        let times = self.join()?;
+        Ok(Ticked {
+            from_ns: self.from_ns,
+            to_ns: now(),
+            times,
+        })
+    }
+
+    fn join(&mut self) -> Result<u64> {
+        drop(self.end.take());
+        let joined = self.thread.take().map(JoinHandle::join);
+        joined.map_or(Ok(0), |outcome| {
+            outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `end`.
+        let _ = self.join();
+    }
+}

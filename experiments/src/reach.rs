@@ -1,0 +1,152 @@
+//! What was injected into a run, fault by fault, and which requests each can have reached.
+
+use std::collections::HashMap;
+
+use tierscope_analyzer::Kind;
+use tierscope_loadgen::Record;
+use tierscope_model::{Nanos, RequestId};
+
+use crate::inject::Held;
+use crate::spec::Experiment;
+
+/// After the last request that met a fault was answered, its traces in others' times are gone.
+const GRACE: Nanos = 100_000_000;
+
+/// A request as the client saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) id: RequestId,
+    pub(crate) endpoint: &'a str,
+    pub(crate) header: Option<&'a str>,
+    /// CLOCK_MONOTONIC, nanoseconds.
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// One fault of an experiment, in all requests that it can have reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) fault: String,
+    pub(crate) hop: String,
+    pub(crate) cause: Vec<Kind>,
+    /// Each request that it reached, with the delay where that is known.
+    pub(crate) requests: HashMap<RequestId, Option<Nanos>>,
+    /// Times in which no request is normal, whether it was reached or not.
+    disturbed: Vec<(u64, u64)>,
+}
+
+/// The answered requests.
+pub(crate) fn requests(client: &[Record]) -> Vec<Request<'_>> {
+    let answered = client.iter().filter_map(|record| {
+        record.status?;
+        Some(Request {
+            id: record.id.as_deref()?.parse().ok()?,
+            endpoint: &record.endpoint,
+            header: record.fault.as_deref(),
+            from: record.send_ns?,
+            to: record.last_byte_ns?,
+        })
+    });
+    answered.collect()
+}
+
+/// All faults of a run.
+pub(crate) fn reaches(
+    experiment: &Experiment,
+    held: &[Held],
+    requests: &[Request<'_>],
+) -> Vec<Reach> {
+    let mut reaches = Vec::new();
+    for fault in &experiment.fault {
+        let carried =
+            |r: &&Request<'_>| r.endpoint == fault.endpoint && r.header == Some(&fault.header);
+        let carriers: Vec<&Request<'_>> = requests.iter().filter(carried).collect();
+        let named = |what: &str, cause: &[Kind]| Reach {
+            fault: format!("{} of {}{what}", fault.header, fault.endpoint),
+            hop: fault.hop.clone(),
+            cause: cause.to_vec(),
+            requests: HashMap::new(),
+            disturbed: Vec::new(),
+        };
+        let ids = carriers.iter().map(|r| (r.id, fault.magnitude_ns));
+        reaches.push(Reach {
+            requests: ids.collect(),
+            ..named("", &fault.cause)
+        });
+        if !fault.others.is_empty() {
+            let times: Vec<_> = carriers.iter().map(|r| (r.from, r.to)).collect();
+            let met = |r: &&Request<'_>| r.header.is_none() && meets_any(r, &times);
+            let ids = requests.iter().filter(met).map(|r| (r.id, None));
+            reaches.push(Reach {
+                requests: ids.collect(),
+                disturbed: drained(&times, requests),
+                ..named(", others", &fault.others)
+            });
+        }
+    }
+    for (number, window) in experiment.window.iter().enumerate() {
+        let of_window = || held.iter().filter(|held| held.window == number);
+        let times: Vec<_> = of_window().map(|held| (held.from_ns, held.to_ns)).collect();
+        let reached = |r: &&Request<'_>| window.reaches(r.endpoint);
+        let ids = requests.iter().filter(reached).filter_map(|r| {
+            let met = of_window().find_map(|held| hit(held, r))?;
+            Some((r.id, met))
+        });
+        reaches.push(Reach {
+            fault: window.inject.name().to_owned(),
+            hop: window.hop.clone(),
+            cause: window.cause.clone(),
+            requests: ids.collect(),
+            disturbed: drained(&times, requests),
+        });
+    }
+    reaches
+}
+
+impl Reach {
+    /// One in certain requests only.
+    #[cfg(test)]
+    pub(crate) fn of_requests(
+        fault: &str,
+        cause: Vec<Kind>,
+        requests: HashMap<RequestId, Option<Nanos>>,
+    ) -> Reach {
+        Reach {
+            fault: fault.to_owned(),
+            hop: String::new(),
+            cause,
+            requests,
+            disturbed: Vec::new(),
+        }
+    }
+
+    /// Whether a request may have been disturbed.
+    pub(crate) fn disturbs(&self, request: &Request<'_>) -> bool {
+        self.requests.contains_key(&request.id) || meets_any(request, &self.disturbed)
+    }
+}
+
+/// Whether the mechanism was at work on a request, and the delay where that is known.
+fn hit(held: &Held, request: &Request<'_>) -> Option<Option<Nanos>> {
+    let mut hits = held.hits.iter().filter(|hit| match hit.request {
+        Some(id) => id == request.id,
+        None => request.from < hit.to_ns && hit.from_ns < request.to,
+    });
+    let hit = hits.next()?;
+    Some(hit.magnitude_ns.or(held.magnitude_ns))
+}
+
+fn meets_any(request: &Request<'_>, times: &[(u64, u64)]) -> bool {
+    let mut times = times.iter();
+    times.any(|(from, to)| request.from < *to && *from < request.to)
+}
+
+/// The times, each until all requests that met it were answered, and a little longer.
+fn drained(times: &[(u64, u64)], requests: &[Request<'_>]) -> Vec<(u64, u64)> {
+    let drained = times.iter().map(|(from, to)| {
+        let met = requests.iter().filter(|r| r.from < *to && *from < r.to);
+        let last = met.map(|r| r.to).fold(*to, u64::max);
+        (*from, last + GRACE)
+    });
+    drained.collect()
+}

@@ -20,6 +20,7 @@ demo: setup
 
 # Cargo builds as whoever runs make; only the tests themselves become root.
 test: setup
+	@setup/install tests
 	cargo test --release --workspace --locked --no-fail-fast \
 		--config 'target."cfg(all())".runner = ["$(CURDIR)/setup/as-root"]'
 

@@ -1,7 +1,7 @@
 //! Shows traces and findings to people: a terminal tree, an SVG waterfall, two traces side by side,
-//! findings in sentences.
+//! findings in sentences, and a run as one HTML page.
 //!
-//! Both are pure: a [`tierscope_model::Trace`] in, a `String` out, the same bytes each time.
+//! All are pure: a [`tierscope_model::Trace`] in, a `String` out, the same bytes each time.
 //! Text from outside (paths, SQL, service names) is made visible before it is drawn, so that it
 //! can neither drive a terminal nor break out of the SVG.
 
@@ -9,6 +9,7 @@ mod compare;
 mod duration;
 mod findings;
 mod gap;
+mod html;
 mod label;
 mod outline;
 mod svg;
@@ -20,5 +21,6 @@ mod tree;
 pub use compare::{Sides, render_comparison, sentence};
 pub use duration::human;
 pub use findings::render_findings;
+pub use html::{Key, Latencies, Report, Typical, WATERFALLS, render_html};
 pub use svg::{SvgOptions, render_comparison_svg, render_svg};
 pub use tree::{TreeOptions, render_tree};

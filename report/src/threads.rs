@@ -39,19 +39,19 @@ pub(crate) fn summary(slices: &[Slice], least: Nanos) -> Vec<String> {
 
 /// One slice: what, how long, why.
 pub(crate) fn describe(slice: &Slice) -> String {
+    let (doing, length) = (name(slice.doing), human(slice.duration()));
+    format!("{doing} {length}{}", circumstances(slice))
+}
+
+/// ` (behind stress-ng 4711), thread 7`.
+pub(crate) fn circumstances(slice: &Slice) -> String {
     let why = why(slice).map(|why| format!(" ({why})"));
     let shared = if slice.shared {
         ", shared with other requests"
     } else {
         ""
     };
-    format!(
-        "{} {}{}, thread {}{shared}",
-        name(slice.doing),
-        human(slice.duration()),
-        why.unwrap_or_default(),
-        slice.tid
-    )
+    format!("{}, thread {}{shared}", why.unwrap_or_default(), slice.tid)
 }
 
 /// What a thread does, as a reader of a picture calls it.

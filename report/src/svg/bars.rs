@@ -35,7 +35,7 @@ pub(super) fn draw(xml: &mut Xml, outline: &Outline<'_>, tiers: &Tiers<'_>, lane
             Item::Gap(index, length) => gap(xml, bar, &outline.spans[index], length, y),
             Item::Moment(index, place) => {
                 let event = &outline.spans[index].events[place];
-                xml.leaf("title", &[], &hover::moment(event, bar.offset));
+                xml.title(&hover::moment(event, bar.offset));
                 diamond(xml, bar, y);
                 label(xml, bar, y, INK, INK);
             }
@@ -59,7 +59,7 @@ fn span(xml: &mut Xml, bar: &Bar, span: &Span, tiers: &Tiers<'_>, y: f64, orphan
         }
         (false, false) => &[],
     };
-    xml.leaf("title", &[], &hover::title(span, bar.offset));
+    xml.title(&hover::title(span, bar.offset));
     rect(xml, bar, (y, HEIGHT), fill, outline);
     threads(xml, bar, span, y + HEIGHT - THREAD);
     label(xml, bar, y, text, if failed { ERROR } else { INK });
@@ -75,7 +75,7 @@ fn threads(xml: &mut Xml, bar: &Bar, span: &Span, y: f64) {
             continue;
         }
         xml.open("g", &[]);
-        xml.leaf("title", &[], &describe(slice));
+        xml.title(&describe(slice));
         let fill = palette::doing(slice.doing);
         xml.rect((from, y, to - from, THREAD), &[("fill", fill)]);
         xml.close("g");
@@ -84,7 +84,7 @@ fn threads(xml: &mut Xml, bar: &Bar, span: &Span, y: f64) {
 
 fn strip(xml: &mut Xml, bar: &Bar, span: &Span, tiers: &Tiers<'_>, y: f64) {
     let fill = palette::soft(tiers.index(&span.resource.service));
-    xml.leaf("title", &[], &hover::title(span, bar.offset));
+    xml.title(&hover::title(span, bar.offset));
     rect(xml, bar, (y + HEIGHT - STRIP, STRIP), fill, &[]);
 }
 
@@ -92,7 +92,7 @@ fn gap(xml: &mut Xml, bar: &Bar, parent: &Span, length: u64, y: f64) {
     let (length, parent) = (human(length), label::work_label(parent));
     let text = format!("unaccounted: {length} of {parent} that no part covers");
     let outline = [("stroke", "#94a3b8"), ("stroke-dasharray", "3 2")];
-    xml.leaf("title", &[], &text);
+    xml.title(&text);
     rect(xml, bar, (y, HEIGHT), GAP, &outline);
     label(xml, bar, y, MUTED, MUTED);
 }

@@ -72,7 +72,7 @@ fn heading(xml: &mut Xml, comparison: &Comparison<'_>, sides: &Sides, said: &[St
     let [a, b] = [comparison.a, comparison.b];
     let title = visible_clip(&b.endpoint, 80);
     let delta = signed(comparison.delta_ns);
-    xml.leaf("title", &[], &format!("{title}: {delta}"));
+    xml.title(&format!("{title}: {delta}"));
     xml.text((MARGIN, 40.0), Font::new(20.0, INK).bold(), &title);
     let right = Font::new(20.0, INK).bold().anchor("end");
     xml.text((WIDTH - MARGIN, 40.0), right, &delta);
@@ -147,7 +147,7 @@ impl Picture<'_, '_> {
 
     fn line(&self, xml: &mut Xml, line: &Line<'_>, place: usize, y: f64) {
         xml.open("g", &[]);
-        xml.leaf("title", &[], &hover(line));
+        xml.title(&hover(line));
         if place.is_multiple_of(2) {
             let area = (MARGIN / 2.0, y, WIDTH - MARGIN, ROW);
             xml.rect(area, &[("fill", "#f8fafc"), ("fill-opacity", "0.7")]);

@@ -46,6 +46,22 @@ const PAD: f64 = 5.0;
 ///
 /// Every span is one bar with a hover title (duration, offset, attributes, evidence).
 pub fn render_svg(trace: &Trace, options: &SvgOptions) -> String {
+    draw(trace, options, true)
+}
+
+/// The same for a page that has [`svg_patterns`]: without hover titles, which are the most of it.
+pub(crate) fn inline_svg(trace: &Trace) -> String {
+    draw(trace, &SvgOptions::default(), false)
+}
+
+/// An empty picture with the hatchings that inline pictures refer to.
+pub(crate) fn svg_patterns() -> String {
+    let mut xml = Xml::document(0.0, 0.0);
+    palette::patterns(&mut xml);
+    xml.finish()
+}
+
+fn draw(trace: &Trace, options: &SvgOptions, alone: bool) -> String {
     let (outline, tiers) = (Outline::new(trace), Tiers::of(trace));
     let scale = Scale::new(outline.range());
     let lanes = lanes(&outline, &scale);
@@ -54,7 +70,10 @@ pub fn render_svg(trace: &Trace, options: &SvgOptions) -> String {
     let height = bottom + footer::HEIGHT + 16.0 * trace.incomplete.len() as f64;
 
     let mut xml = Xml::document(WIDTH, height);
-    palette::patterns(&mut xml);
+    match alone {
+        true => palette::patterns(&mut xml),
+        false => xml = xml.without_titles(),
+    }
     xml.rect((0.0, 0.0, WIDTH, height), &[("fill", "#ffffff")]);
     heading::draw(&mut xml, trace, options);
     legend::draw(&mut xml, trace, &tiers, &lanes);

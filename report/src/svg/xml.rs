@@ -14,6 +14,7 @@ pub(super) type Area = (f64, f64, f64, f64);
 /// A growing SVG document.
 pub(super) struct Xml {
     out: String,
+    titles: bool,
 }
 
 /// How a text looks.
@@ -48,7 +49,10 @@ impl Font {
 
 impl Xml {
     pub(super) fn document(width: f64, height: f64) -> Xml {
-        let mut xml = Xml { out: String::new() };
+        let mut xml = Xml {
+            out: String::new(),
+            titles: true,
+        };
         let (width, height) = (px(width), px(height));
         xml.open(
             "svg",
@@ -61,6 +65,12 @@ impl Xml {
             ],
         );
         xml
+    }
+
+    /// The document without what a pointed-at element tells.
+    pub(super) fn without_titles(mut self) -> Xml {
+        self.titles = false;
+        self
     }
 
     pub(super) fn finish(mut self) -> String {
@@ -88,6 +98,13 @@ impl Xml {
         self.out.push('>');
         escape(&mut self.out, text);
         let _ = writeln!(self.out, "</{name}>");
+    }
+
+    /// What the element around it tells when it is pointed at.
+    pub(super) fn title(&mut self, text: &str) {
+        if self.titles {
+            self.leaf("title", &[], text);
+        }
     }
 
     pub(super) fn rect(&mut self, (x, y, width, height): Area, attrs: Attrs<'_>) {

@@ -1,0 +1,94 @@
+//! A run of made-up requests, judged for real, as a report.
+
+use std::collections::BTreeMap;
+
+use tierscope_analyzer::{Baseline, Findings, Judge, Tally, Usual};
+use tierscope_model::{RequestId, Timestamp, Trace, TraceId};
+use tierscope_report::{Key, Latencies, Report, Typical, render_html};
+
+use crate::common::{hostile, n_plus_one};
+
+/// Of each endpoint so many are normal, and so many are not.
+const NORMAL: u64 = 300;
+const ODD: u64 = 4;
+
+/// 608 requests of two endpoints; the texts of one are hostile wherever text can stand.
+pub fn traces() -> Vec<Trace> {
+    let mut traces = Vec::new();
+    for number in 0..NORMAL + ODD {
+        let is_odd = number >= NORMAL;
+        let queries = if is_odd { 15 + number % 3 } else { 2 };
+        traces.push(numbered(n_plus_one(queries), 2 * number, 1));
+        traces.push(numbered(
+            hostile(),
+            2 * number + 1,
+            if is_odd { 4 } else { 1 },
+        ));
+    }
+    traces
+}
+
+/// The trace with ids and a start of its own, `times` as slow.
+fn numbered(mut trace: Trace, number: u64, times: u64) -> Trace {
+    let id = u128::from(number + 1) << 64 | 7;
+    (trace.trace_id, trace.request_id) = (TraceId(id), Some(RequestId(id)));
+    trace.incomplete.clear();
+    let first = trace.spans[0].start;
+    let moved = |time: Timestamp| {
+        Timestamp(
+            first.0
+                + number * 10_000_000
+                + time.since(first) * (times * 1_000 + number % 40) / 1_000,
+        )
+    };
+    for span in &mut trace.spans {
+        (span.start, span.end) = (moved(span.start), moved(span.end));
+        for event in &mut span.events {
+            event.time = moved(event.time);
+        }
+        for slice in &mut span.slices {
+            (slice.start, slice.end) = (moved(slice.start), moved(slice.end));
+        }
+    }
+    trace
+}
+
+/// Judges the traces by themselves.
+pub fn findings(traces: &[Trace]) -> Findings {
+    let mut baseline = Baseline::new();
+    traces.iter().for_each(|trace| baseline.learn(trace));
+    let mut judge = Judge::of_same(baseline).with_windows(1_000_000_000);
+    let mut tally = Tally::default();
+    for trace in traces {
+        tally.add(&trace.endpoint, judge.judge(trace));
+    }
+    tally.finish(judge.changes())
+}
+
+/// The page.
+pub fn page(traces: &[Trace], findings: &Findings) -> String {
+    let mut latencies = Latencies::default();
+    let mut typical: BTreeMap<String, Typical> = BTreeMap::new();
+    for trace in traces {
+        latencies.add(trace);
+        let known = typical
+            .entry(trace.endpoint.clone())
+            .or_insert_with(|| Typical {
+                usual: Usual::default(),
+                trace: Some(trace.clone()),
+                count: NORMAL,
+            });
+        known.usual.learn(trace);
+    }
+    let key = |trace: &Trace| -> Key { (trace.request_id, trace.trace_id) };
+    let all: BTreeMap<Key, Trace> = traces.iter().map(|t| (key(t), t.clone())).collect();
+    render_html(&Report {
+        name: "sample".to_owned(),
+        title: "made-up requests".to_owned(),
+        judged_by: "themselves".to_owned(),
+        findings,
+        latencies: &latencies,
+        typical: &typical,
+        traces: &all,
+    })
+}

@@ -1,6 +1,6 @@
 //! What a source's endpoints usually take: their durations, and one typical trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -33,19 +33,41 @@ impl Endpoint {
 
 /// The endpoints of a source.
 pub fn endpoints(source: &Path) -> anyhow::Result<BTreeMap<String, Endpoint>> {
-    let mut found: BTreeMap<String, Endpoint> = BTreeMap::new();
-    let mut number = 0;
+    let mut found = Endpoints::default();
     each_trace(source, &mut |head: Head| {
-        if head.incomplete.is_empty() {
-            let known = found.entry(head.endpoint).or_default();
-            known
-                .0
-                .push((head.spans.end.since(head.spans.start), number));
-        }
-        number += 1;
+        let nanos = head.spans.end.since(head.spans.start);
+        found.add(&head.endpoint, nanos, head.incomplete.is_empty());
     })?;
-    found.values_mut().for_each(|known| known.0.sort_unstable());
-    Ok(found)
+    Ok(found.sorted())
+}
+
+/// Endpoints, while a source is read.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    found: BTreeMap<String, Endpoint>,
+    number: u64,
+}
+
+impl Endpoints {
+    /// Takes the source's next trace in; one that may lack something counts only as read.
+    pub fn add(&mut self, name: &str, nanos: Nanos, is_whole: bool) {
+        if is_whole {
+            if !self.found.contains_key(name) {
+                self.found.insert(name.to_owned(), Endpoint::default());
+            }
+            let known = self.found.get_mut(name);
+            known
+                .into_iter()
+                .for_each(|e| e.0.push((nanos, self.number)));
+        }
+        self.number += 1;
+    }
+
+    /// All of them.
+    pub fn sorted(mut self) -> BTreeMap<String, Endpoint> {
+        self.found.values_mut().for_each(|e| e.0.sort_unstable());
+        self.found
+    }
 }
 
 /// What is usual of an endpoint, and its median trace; the trace is none where the endpoint is.
@@ -54,21 +76,45 @@ pub fn usual(
     name: &str,
     endpoint: Option<&Endpoint>,
 ) -> anyhow::Result<(Usual, Option<Trace>)> {
-    let wanted = endpoint
-        .and_then(Endpoint::middle)
-        .map(|(_, number)| number);
-    let (mut usual, mut typical, mut number) = (Usual::default(), None, 0);
-    each_trace(source, &mut |trace: Trace| {
-        if trace.endpoint == name {
-            usual.learn(&trace);
+    let mut usuals = Usuals::of([(name, endpoint)]);
+    each_trace(source, &mut |trace: Trace| usuals.add(trace))
+        .with_context(|| format!("cannot learn what is usual of {name}"))?;
+    Ok(usuals.found.remove(name).unwrap_or_default())
+}
+
+/// What is usual of some endpoints, and their median traces, while a source is read.
+#[derive(Debug, Default)]
+pub struct Usuals {
+    /// By endpoint.
+    pub found: BTreeMap<String, (Usual, Option<Trace>)>,
+    wanted: HashSet<u64>,
+    number: u64,
+}
+
+impl Usuals {
+    /// Of these.
+    pub fn of<'a>(endpoints: impl IntoIterator<Item = (&'a str, Option<&'a Endpoint>)>) -> Usuals {
+        let mut usuals = Usuals::default();
+        for (name, endpoint) in endpoints {
+            usuals.found.insert(name.to_owned(), Default::default());
+            let middle = endpoint.and_then(Endpoint::middle);
+            usuals.wanted.extend(middle.map(|(_, number)| number));
         }
-        if Some(number) == wanted {
-            typical = Some(trace);
+        usuals
+    }
+
+    /// Takes the source's next trace in.
+    pub fn add(&mut self, trace: Trace) {
+        let is_wanted = self.wanted.contains(&self.number);
+        self.number += 1;
+        let Some((usual, typical)) = self.found.get_mut(&trace.endpoint) else {
+            return;
+        };
+        usual.learn(&trace);
+        if is_wanted {
+            *typical = Some(trace);
         }
-        number += 1;
-    })
-    .with_context(|| format!("cannot learn what is usual of {name}"))?;
-    Ok((usual, typical))
+    }
 }
 
 /// The outside of a trace: a run's traces are read several times, and most of them are only counted.

@@ -1,5 +1,6 @@
 //! What a run is judged by.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
@@ -29,5 +30,18 @@ impl Normal {
         let mut normal = experiments::Normal::new(&self.baseline, (seconds * 1e9) as u64)?;
         each_trace(run, &mut |trace: Trace| normal.note(&trace))?;
         Ok(normal.judge())
+    }
+}
+
+impl fmt::Display for Normal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut named = self.baseline.iter().map(|path| path.display());
+        match named.next() {
+            None => f.write_str("what most requests of the run itself did"),
+            Some(first) => {
+                write!(f, "{first}")?;
+                named.try_for_each(|next| write!(f, ", {next}"))
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ pub mod import;
 pub mod lab;
 pub mod load;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod show;
 pub mod verify;

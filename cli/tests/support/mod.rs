@@ -308,3 +308,15 @@ pub fn assemble(recording: &str) -> Vec<Trace> {
 pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).expect(text)
 }
+
+/// Traces of one span each; `durations` in nanoseconds.
+pub fn traces_of(durations: impl IntoIterator<Item = u64>) -> String {
+    let line = |(at, nanos): (usize, u64)| {
+        let (id, start) = (at + 1, at as u64 * 10_000_000);
+        let end = start + nanos;
+        format!(
+            r#"{{"trace_id":"{id:032x}","request_id":"{id:032x}","endpoint":"GET /x","spans":[{{"span_id":"0000000000000001","name":"GET /x","kind":"server","start":{start},"end":{end},"resource":{{"service":"app","process":"app","pid":1,"host":"h"}}}}]}}"#
+        ) + "\n"
+    };
+    durations.into_iter().enumerate().map(line).collect()
+}

@@ -1,18 +1,6 @@
 //! Findings through the verb, from traces in a file.
 
-use crate::support::{Scratch, json, tierscope};
-
-/// Traces of one span each; `durations` in nanoseconds.
-fn traces(durations: impl IntoIterator<Item = u64>) -> String {
-    let line = |(at, nanos): (usize, u64)| {
-        let (id, start) = (at + 1, at as u64 * 10_000_000);
-        let end = start + nanos;
-        format!(
-            r#"{{"trace_id":"{id:032x}","request_id":"{id:032x}","endpoint":"GET /x","spans":[{{"span_id":"0000000000000001","name":"GET /x","kind":"server","start":{start},"end":{end},"resource":{{"service":"app","process":"app","pid":1,"host":"h"}}}}]}}"#
-        ) + "\n"
-    };
-    durations.into_iter().enumerate().map(line).collect()
-}
+use crate::support::{Scratch, json, tierscope, traces_of};
 
 fn normal() -> impl Iterator<Item = u64> {
     (0..300).map(|n| 1_000_000 + n * 1_000)
@@ -21,7 +9,7 @@ fn normal() -> impl Iterator<Item = u64> {
 #[test]
 fn one_slow_request_among_many_is_found_by_the_run_itself_and_by_a_baseline() {
     let scratch = Scratch::new();
-    let run = scratch.write("run.jsonl", &traces(normal().chain([100_000_000])));
+    let run = scratch.write("run.jsonl", &traces_of(normal().chain([100_000_000])));
     let kept = scratch.path("normal.json");
     let said = tierscope(&["analyze", &run, "--save-baseline", &kept])
         .with(0)
@@ -55,7 +43,7 @@ fn one_slow_request_among_many_is_found_by_the_run_itself_and_by_a_baseline() {
 #[test]
 fn what_cannot_be_judged_is_said() {
     let scratch = Scratch::new();
-    let few = scratch.write("few.jsonl", &traces([1_000_000; 50]));
+    let few = scratch.write("few.jsonl", &traces_of([1_000_000; 50]));
     let said = tierscope(&["analyze", &few]).with(0).out;
     assert!(
         said.contains("GET /x: baseline too small, 50 requests not judged"),

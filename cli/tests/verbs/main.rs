@@ -13,6 +13,7 @@ mod interruption;
 mod lab;
 mod privacy;
 mod record;
+mod report;
 mod request_ids;
 mod run;
 mod usage;

@@ -7,6 +7,7 @@ mod clock;
 mod cold_cache;
 mod lock_wait;
 mod missing_index;
+mod net;
 mod pool_held;
 mod schedule;
 mod ticker;
@@ -68,6 +69,16 @@ pub enum Fault {
     CacheEmptied(cache_emptied::CacheEmptied),
     /// The database's pages are dropped from the kernel's cache.
     ColdCache(cold_cache::ColdCache),
+    /// Packets come late, or leave late.
+    PacketDelay(net::PacketDelay),
+    /// Packets are lost on their way.
+    PacketLoss(net::PacketLoss),
+    /// Packets are refused by the sender's own host.
+    SendFailure(net::SendFailure),
+    /// A sender's device is slow.
+    SlowLink(net::SlowLink),
+    /// A sender's device delays by a fixed time.
+    Netem(net::Netem),
 }
 
 impl Fault {
@@ -80,6 +91,11 @@ impl Fault {
             Fault::PoolHeld(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::CacheEmptied(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::ColdCache(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::PacketDelay(fault) => fault.injector(site),
+            Fault::PacketLoss(fault) => fault.injector(site),
+            Fault::SendFailure(fault) => fault.injector(site),
+            Fault::SlowLink(fault) => fault.injector(site),
+            Fault::Netem(fault) => fault.injector(site),
         }
     }
 
@@ -91,6 +107,11 @@ impl Fault {
             Fault::PoolHeld(_) => "pool-held",
             Fault::CacheEmptied(_) => "cache-emptied",
             Fault::ColdCache(_) => "cold-cache",
+            Fault::PacketDelay(_) => "packet-delay",
+            Fault::PacketLoss(_) => "packet-loss",
+            Fault::SendFailure(_) => "send-failure",
+            Fault::SlowLink(_) => "slow-link",
+            Fault::Netem(_) => "netem",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use tierscope_model::{Evidence, Link, Span, Timestamp, Trace};
+use tierscope_model::{Evidence, Link, Span, SpanKind, Timestamp, Trace, attr};
 
 /// One interval and the one that it hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +49,18 @@ impl Tree {
     /// nothing: nobody waited for it.
     pub fn of(trace: &Trace) -> Tree {
         let awaited = |link: &&Link| !matches!(link.evidence, Evidence::Follows(_));
-        let node = |span: &Span| Node {
-            id: span.span_id,
-            parent: span
-                .parent
-                .as_ref()
-                .filter(awaited)
-                .map(|link| link.span_id),
-            start: span.start,
-            end: span.end,
+        let node = |span: &Span| {
+            let (start, end) = awaited_time(span);
+            Node {
+                id: span.span_id,
+                parent: span
+                    .parent
+                    .as_ref()
+                    .filter(awaited)
+                    .map(|link| link.span_id),
+                start,
+                end,
+            }
         };
         Tree::new(trace.spans.iter().map(node))
     }
@@ -110,6 +113,18 @@ impl Tree {
     pub fn children(&self, node: usize) -> &[usize] {
         let bounds = self.first.get(node).zip(self.first.get(node + 1));
         bounds.map_or(&[], |(from, to)| &self.children[*from..*to])
+    }
+}
+
+/// When a span's parent waited for it. An answer's server ends with its last byte's departure, while that is
+/// being sent; once all is written the sending alone is waited for.
+fn awaited_time(span: &Span) -> (Timestamp, Timestamp) {
+    let unsent = span.attributes.int(attr::UNSENT_NS).unwrap_or(0);
+    let written = Timestamp(span.end.0.saturating_sub(unsent.unsigned_abs())).max(span.start);
+    match (unsent, span.kind) {
+        (0, _) => (span.start, span.end),
+        (_, SpanKind::Server) => (span.start, written),
+        _ => (written, span.end),
     }
 }
 

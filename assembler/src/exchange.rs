@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tierscope_model::{Incomplete, SocketCookie, Timestamp};
+use tierscope_model::{Incomplete, Nanos, SocketCookie, Timestamp};
 
 use crate::http::HttpFacts;
 use crate::postgres::PgFacts;
@@ -86,6 +86,13 @@ impl Passage {
             (Some(write), Some(arrival)) => Some(write.min(arrival)),
             (write, _) => write,
         }
+    }
+
+    /// How long its last bytes were kept from leaving after the call that wrote them had returned; none
+    /// where they were not.
+    pub(crate) fn unsent(&self) -> Option<Nanos> {
+        let unsent = self.sent()?.since(self.last_write?);
+        (unsent > 0).then_some(unsent)
     }
 }
 

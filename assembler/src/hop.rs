@@ -114,6 +114,9 @@ fn server_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> 
     exchange.server.cookie?;
     let times = exchange.server_times()?;
     let mut span = span(exchange, "server", times, label, SpanKind::Server, resource);
+    if let Some(unsent) = exchange.response.as_ref().and_then(Passage::unsent) {
+        span.attributes.set(attr::UNSENT_NS, unsent);
+    }
     peer(&mut span, &exchange.client);
     Some(span)
 }
@@ -243,6 +246,10 @@ impl Way<'_> {
             if !stretch.unmeasured.is_empty() {
                 let words = stretch.unmeasured.join("; ");
                 part.attributes.set(attr::NOT_MEASURED, words);
+            }
+            let unsent = passage.unsent().filter(|_| direction == "response");
+            if let Some(unsent) = unsent.filter(|_| stretch.name == passage::SEND) {
+                part.attributes.set(attr::UNSENT_NS, unsent);
             }
             let mut inside = match stretch.name {
                 passage::QUEUE => self.accept(&part, direction).into_iter().collect(),

@@ -65,6 +65,9 @@ pub mod attr {
     pub const CACHE_KEY: &str = "tierscope.cache.key";
     /// Retransmitted segments that overlap this message.
     pub const RETRANSMITS: &str = "tierscope.retransmits";
+    /// Nanoseconds from the return of the last write of an answer until its last byte left: its server had
+    /// done its part by then.
+    pub const UNSENT_NS: &str = "tierscope.unsent_ns";
     /// File operation: `read`, `append`, `fsync`.
     pub const FILE_OPERATION: &str = "tierscope.file.operation";
     /// PostgreSQL exchange: `prepare`, `query`, `simple query`, `close`.

@@ -131,6 +131,13 @@ fn a_retransmit() {
 }
 
 #[test]
+fn an_answer_that_does_not_leave() {
+    let found = with(|r| r.unsent = 204 * MS);
+    let words = ["204.0 ms passed before bytes app → nginx left the sender"];
+    says(&found, Kind::SlowNetwork, 204 * MS, &words);
+}
+
+#[test]
 fn waits_of_other_kinds() {
     says(
         &with(|r| r.runnable = 30 * MS),

@@ -28,6 +28,8 @@ pub struct Request {
     pub queue: u64,
     pub reader: Doing,
     pub hole: u64,
+    /// How long the app's answer is kept from leaving once it is written.
+    pub unsent: u64,
     pub cpu: u64,
     pub runnable: u64,
     pub asleep: u64,
@@ -51,6 +53,7 @@ impl Request {
             queue: 20_000 + jitter / 20,
             reader: Doing::Running,
             hole: 0,
+            unsent: 0,
             cpu: 400_000 + jitter,
             runnable: jitter / 20,
             asleep: 10_000,
@@ -116,6 +119,7 @@ impl<'a> Maker<'a> {
         self.way(upstream, "nginx → app", "request", queue, reader, 0);
         let app = self.open(Some(upstream), ENDPOINT, SpanKind::Server, "app");
         self.handler(app);
+        self.unsent(app, upstream);
         self.close(app);
         let hole = self.request.hole;
         self.way(
@@ -144,6 +148,21 @@ impl<'a> Maker<'a> {
             incomplete: Vec::new(),
             spans: self.spans,
         }
+    }
+
+    /// The app's answer is written and does not leave: its server's span and the sending end together.
+    fn unsent(&mut self, app: usize, upstream: usize) {
+        if self.request.unsent == 0 {
+            return;
+        }
+        let send = self.open(Some(upstream), "send", SpanKind::Internal, "app");
+        self.part(send, "send", "nginx → app", "response");
+        self.now += 2_000 + self.request.unsent;
+        for span in [app, send] {
+            let unsent = self.request.unsent;
+            self.spans[span].attributes.set(attr::UNSENT_NS, unsent);
+        }
+        self.close(send);
     }
 
     fn handler(&mut self, app: usize) {

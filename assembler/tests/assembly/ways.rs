@@ -160,6 +160,20 @@ fn an_answer_ends_when_its_last_byte_left() {
         (T + 950, T + 1_000)
     );
     assert_eq!(server(&trace, NGINX).end, Timestamp(T + 900));
+    for span in [server(&trace, NGINX), answer_part(&trace, "send")] {
+        assert_eq!(
+            span.attributes.int(attr::UNSENT_NS),
+            Some(800),
+            "{}",
+            span.name
+        );
+    }
+    assert_eq!(
+        part(&trace, "send", "request")
+            .attributes
+            .int(attr::UNSENT_NS),
+        None
+    );
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn an_experiment_from_lab_up_to_score() {
     slow_search_is_a_faulty_one(&run, &faulty);
     assembling_again_gives_the_same_bytes(&run, &scratch);
     every_way_to_show_it_works(&run, &scratch);
+    the_report_has_every_endpoint(&run);
     every_export_parses(&run);
     pipes_and_terminals_are_respected(&run);
 }
@@ -106,6 +107,7 @@ fn folder_is_whole_and_private(run: &Path) {
         "apart.jsonl",
         "outside.json",
         "score.json",
+        "findings.json",
         "waterfalls/typical.svg",
         "waterfalls/slow.svg",
         "logs/load.json",
@@ -200,6 +202,22 @@ fn every_way_to_show_it_works(run: &Path, scratch: &Scratch) {
 
     let none = tierscope(&["show", folder, "--id", "zz"]).with(1);
     assert!(none.err.contains("none of 2000 traces"), "{}", none.err);
+}
+
+fn the_report_has_every_endpoint(run: &Path) {
+    tierscope(&["report", run.to_str().expect("UTF-8")]).with(0);
+    let file = run.join("report.html");
+    assert_eq!(mode(&file), 0o600);
+    let page = fs::read_to_string(file).expect("a page");
+    let traces: Vec<Trace> = read_lines(&run.join("traces.jsonl")).expect("traces");
+    let endpoints: HashSet<&str> = traces.iter().map(|t| t.endpoint.as_str()).collect();
+    for endpoint in &endpoints {
+        assert!(page.contains(&format!("<h3>{endpoint}</h3>")), "{endpoint}");
+    }
+    assert_eq!(page.matches("class=\"plots\"").count(), endpoints.len());
+    assert!(page.contains("2,000 requests, 5 % of the searches sleep"));
+    let pictures = fs::read_dir(run.join("waterfalls")).expect("pictures");
+    assert!(pictures.count() >= endpoints.len() + 2);
 }
 
 fn every_export_parses(run: &Path) {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tierscope_analyzer::{Findings, Group, Tally, compare};
+use tierscope_analyzer::{Findings, Group, Tally, Verdict, compare};
 use tierscope_experiments::{each_trace, private_file};
 use tierscope_model::Trace;
 use tierscope_report::{
@@ -69,10 +69,11 @@ impl Judged {
         let (mut tally, mut latencies) = (Tally::default(), Latencies::default());
         let mut endpoints = Endpoints::default();
         each_trace(run, &mut |trace: Trace| {
-            latencies.add(&trace);
             let is_whole = trace.incomplete.is_empty();
             endpoints.add(&trace.endpoint, trace.duration(), is_whole);
-            tally.add(&trace.endpoint, judge.judge(&trace));
+            let verdict = judge.judge(&trace);
+            latencies.add(&trace, matches!(verdict, Verdict::Flagged(_)));
+            tally.add(&trace.endpoint, verdict);
         })?;
         Ok(Judged {
             findings: tally.finish(judge.changes()),

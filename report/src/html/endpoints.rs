@@ -53,8 +53,7 @@ fn table(report: &Report<'_>) -> Markup {
                                 @let nanos = latency.quantile(share);
                                 td class="number" data-v=(nanos) { (human(nanos)) }
                             }
-                            @let n = flagged(report, name).len();
-                            td class="number" data-v=(n) { (n) }
+                            td class="number" data-v=(latency.flagged) { (latency.flagged) }
                         }
                     }
                 }

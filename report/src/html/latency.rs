@@ -25,13 +25,14 @@ pub struct Latencies {
 #[derive(Debug)]
 pub(super) struct Latency {
     pub(super) all: Sketch,
+    pub(super) flagged: u64,
     stretch: Nanos,
     over_time: Vec<Sketch>,
 }
 
 impl Latencies {
-    /// Takes a trace in. One that may lack something is left out.
-    pub fn add(&mut self, trace: &Trace) {
+    /// Takes a trace in, and whether anything was found of it. One that may lack something is left out.
+    pub fn add(&mut self, trace: &Trace, flagged: bool) {
         let Some(root) = trace.root().filter(|_| trace.incomplete.is_empty()) else {
             return;
         };
@@ -39,13 +40,17 @@ impl Latencies {
         let at = root.start.since(origin);
         self.end = self.end.max(at);
         let full = self.endpoints.len() >= MOST;
-        match self.endpoints.get_mut(&trace.endpoint) {
-            Some(known) => known.add(at, root.duration()),
-            None if full => self.left_out += 1,
-            None => {
-                let fresh = self.endpoints.entry(trace.endpoint.clone()).or_default();
-                fresh.add(at, root.duration());
+        if !self.endpoints.contains_key(&trace.endpoint) {
+            if full {
+                self.left_out += 1;
+                return;
             }
+            let fresh = Latency::default();
+            self.endpoints.insert(trace.endpoint.clone(), fresh);
+        }
+        if let Some(known) = self.endpoints.get_mut(&trace.endpoint) {
+            known.add(at, root.duration());
+            known.flagged += u64::from(flagged);
         }
     }
 
@@ -80,6 +85,7 @@ impl Default for Latency {
     fn default() -> Latency {
         Latency {
             all: Sketch::default(),
+            flagged: 0,
             stretch: SHORTEST,
             over_time: Vec::new(),
         }

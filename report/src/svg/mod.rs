@@ -88,6 +88,6 @@ fn draw(trace: &Trace, options: &SvgOptions, alone: bool) -> String {
         bars::draw(&mut xml, &outline, &tiers, lane, top + PAD);
         top += height_of(lane.rows());
     }
-    footer::draw(&mut xml, trace, bottom);
+    footer::draw(&mut xml, trace, bottom, alone);
     xml.finish()
 }

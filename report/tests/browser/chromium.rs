@@ -111,15 +111,17 @@ impl Chromium {
     /// Opens a file and waits until it is loaded.
     pub fn open(&mut self, file: &Path) {
         let url = format!("file://{}", file.display());
+        let before = self.loads();
         self.call("Page.navigate", json!({"url": url}));
-        while !self
-            .events
-            .iter()
-            .any(|e| e["method"] == "Page.loadEventFired")
-        {
+        while self.loads() == before {
             let event = self.read();
             self.events.push_back(event);
         }
+    }
+
+    fn loads(&self) -> usize {
+        let loaded = |event: &&Value| event["method"] == "Page.loadEventFired";
+        self.events.iter().filter(loaded).count()
     }
 
     /// The value of an expression in the page, awaited where it is a promise.

@@ -70,7 +70,9 @@ pub fn page(traces: &[Trace], findings: &Findings) -> String {
     let mut latencies = Latencies::default();
     let mut typical: BTreeMap<String, Typical> = BTreeMap::new();
     for trace in traces {
-        latencies.add(trace);
+        let mut found = findings.requests.iter();
+        let flagged = found.any(|request| request.trace_id == trace.trace_id);
+        latencies.add(trace, flagged);
         let known = typical
             .entry(trace.endpoint.clone())
             .or_insert_with(|| Typical {

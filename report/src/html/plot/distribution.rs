@@ -3,10 +3,12 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use tierscope_analyzer::{Flagged, Sketch};
+use tierscope_model::Nanos;
 
+use super::chart::{Chart, Log, area, builder, mesh, put};
 use super::marks::{marks, with_marks};
 use super::ticks::{text, ticks};
-use super::{Failed, GRID, INK, SOFT, STRONG, area, builder, failed, font, range};
+use super::{Failed, INK, SOFT, STRONG, failed, range};
 use crate::duration::human;
 use crate::html::latency::Latency;
 
@@ -27,40 +29,20 @@ pub(in crate::html) fn distribution(
         let (least, most) = range(&latency.all);
         let columns = columns(&latency.all, (least, most));
         let top = columns.iter().map(|(_, n)| *n).max().unwrap_or(1) as f64 * 2.0;
+        let across = (least..most)
+            .log_scale()
+            .with_key_points(ticks(least, most));
+        let up = (FOOT..top).log_scale().with_key_points(ticks(FOOT, top));
         let mut chart = builder(&area)
-            .build_cartesian_2d(
-                (least..most)
-                    .log_scale()
-                    .with_key_points(ticks(least, most)),
-                (FOOT..top).log_scale().with_key_points(ticks(FOOT, top)),
-            )
+            .build_cartesian_2d(across, up)
             .map_err(failed)?;
-        chart
-            .configure_mesh()
-            .axis_style(GRID)
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
-            .label_style(font())
-            .x_label_formatter(&|nanos| text(*nanos))
-            .y_label_formatter(&|n| format!("{n:.0}"))
-            .draw()
-            .map_err(failed)?;
-        let bars = columns.iter().filter(|(_, n)| *n > 0);
-        let bars =
-            bars.map(|((a, b), n)| Rectangle::new([(*a, FOOT), (*b, *n as f64)], SOFT.filled()));
-        chart.draw_series(bars).map_err(failed)?;
+        mesh(&mut chart, &|nanos| text(*nanos), &|n| format!("{n:.0}"))?;
+        for ((from, to), n) in columns.iter().filter(|(_, n)| *n > 0) {
+            let column = [(*from, FOOT), (*to, *n as f64)];
+            put(&mut chart, Rectangle::new(column, SOFT.filled()))?;
+        }
         for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
-            let nanos = latency.quantile(share).max(1);
-            let x = nanos as f64;
-            let line = PathElement::new([(x, FOOT), (x, top)], STRONG);
-            chart.draw_series([line]).map_err(failed)?;
-            let is_right = (x / least).ln() > 0.65 * (most / least).ln();
-            let side = if is_right { HPos::Right } else { HPos::Left };
-            let style = ("sans-serif", 12).into_font().color(&INK);
-            let style = style.pos(Pos::new(side, VPos::Top));
-            let words = format!("\u{2009}{name} {}\u{2009}", human(nanos));
-            let words = Text::new(words, (x, top * 0.95), style);
-            chart.draw_series([words]).map_err(failed)?;
+            quantile(&mut chart, latency.quantile(share), name)?;
         }
         let foot =
             |request: &Flagged| chart.backend_coord(&(request.duration_ns.max(1) as f64, FOOT));
@@ -71,6 +53,19 @@ pub(in crate::html) fn distribution(
     Ok(with_marks(&picture, &marks, |(x, y)| {
         format!("<path d=\"M{x} {y}v-10\" stroke=\"#dc2626\" stroke-width=\"2\"/>")
     }))
+}
+
+/// A line from foot to top, with its name and value on the side that has room.
+fn quantile(chart: &mut Chart<'_, '_, Log, Log>, nanos: Nanos, name: &str) -> Result<(), Failed> {
+    let x = nanos.max(1) as f64;
+    let (across, up) = (chart.x_range(), chart.y_range());
+    put(chart, PathElement::new([(x, FOOT), (x, up.end)], STRONG))?;
+    let is_right = (x / across.start).ln() > 0.65 * (across.end / across.start).ln();
+    let side = if is_right { HPos::Right } else { HPos::Left };
+    let style = ("sans-serif", 12).into_font().color(&INK);
+    let style = style.pos(Pos::new(side, VPos::Top));
+    let words = format!("\u{2009}{name} {}\u{2009}", human(nanos));
+    put(chart, Text::new(words, (x, up.end * 0.95), style))
 }
 
 /// Columns of equal width on a logarithmic axis: their edges, and how many requests each has.

@@ -1,5 +1,6 @@
 //! An endpoint's latencies as pictures: their distribution, and how they went over time.
 
+mod chart;
 mod distribution;
 mod marks;
 mod over_time;
@@ -7,15 +8,12 @@ mod ticks;
 
 use std::fmt::Display;
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
+use plotters::style::RGBColor;
 use tierscope_analyzer::Sketch;
 
 pub(super) use distribution::distribution;
 pub(super) use over_time::over_time;
 
-/// Height of a picture, in pixels.
-const HEIGHT: u32 = 230;
 /// The house's colours; the style sheet has a dark twin of each.
 const INK: RGBColor = RGBColor(0x0f, 0x17, 0x2a);
 const MUTED: RGBColor = RGBColor(0x47, 0x55, 0x69);
@@ -25,27 +23,6 @@ const SOFT: RGBColor = RGBColor(0xb3, 0xcd, 0xfb);
 
 /// Why a picture could not be drawn.
 pub(super) type Failed = String;
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-fn area(text: &mut String, width: u32) -> Area<'_> {
-    SVGBackend::with_string(text, (width, HEIGHT)).into_drawing_area()
-}
-
-/// A chart with room for the texts of its axes.
-fn builder<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
-    let mut builder = ChartBuilder::on(area);
-    builder
-        .margin(8)
-        .margin_right(20)
-        .x_label_area_size(26)
-        .y_label_area_size(54);
-    builder
-}
-
-fn font() -> TextStyle<'static> {
-    ("sans-serif", 12).into_font().color(&MUTED)
-}
 
 fn failed(error: impl Display) -> Failed {
     format!("cannot be drawn: {error}")

@@ -4,9 +4,10 @@ use plotters::prelude::*;
 use tierscope_analyzer::Flagged;
 use tierscope_model::{Nanos, Timestamp};
 
+use super::chart::{area, builder, mesh, put};
 use super::marks::{marks, with_marks};
 use super::ticks::{text, ticks};
-use super::{Failed, GRID, SOFT, STRONG, area, builder, failed, font, range};
+use super::{Failed, SOFT, STRONG, failed, range};
 use crate::html::latency::Latency;
 
 const WIDTH: u32 = 740;
@@ -22,31 +23,21 @@ pub(in crate::html) fn over_time(
         let area = area(&mut picture, WIDTH);
         let (least, most) = range(&latency.all);
         let end = seconds(length.max(1)) * 1.005;
+        let up = (least..most)
+            .log_scale()
+            .with_key_points(ticks(least, most));
         let mut chart = builder(&area)
-            .build_cartesian_2d(
-                0.0..end,
-                (least..most)
-                    .log_scale()
-                    .with_key_points(ticks(least, most)),
-            )
+            .build_cartesian_2d(0.0..end, up)
             .map_err(failed)?;
-        chart
-            .configure_mesh()
-            .axis_style(GRID)
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
-            .label_style(font())
-            .x_labels(11)
-            .x_label_formatter(&|seconds| format!("{seconds} s"))
-            .y_label_formatter(&|nanos| text(*nanos))
-            .draw()
-            .map_err(failed)?;
+        mesh(
+            &mut chart,
+            &|at| format!("{} s", (at * 1e3).round() / 1e3),
+            &|nanos| text(*nanos),
+        )?;
         let (median, high) = (line(latency, 0.5, end), line(latency, 0.99, end));
         let band: Vec<_> = median.iter().chain(high.iter().rev()).copied().collect();
-        let band = Polygon::new(band, SOFT.filled());
-        chart.draw_series([band]).map_err(failed)?;
-        let median = PathElement::new(median, STRONG.stroke_width(2));
-        chart.draw_series([median]).map_err(failed)?;
+        put(&mut chart, Polygon::new(band, SOFT.filled()))?;
+        put(&mut chart, PathElement::new(median, STRONG.stroke_width(2)))?;
         let dot = |request: &Flagged| {
             let at = seconds(request.start.since(origin));
             chart.backend_coord(&(at, request.duration_ns.max(1) as f64))

@@ -3,15 +3,14 @@
 //!
 //! Every process on that library comes by, so one attachment serves all services that share it.
 
-use std::collections::HashSet;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aya::{Btf, Ebpf};
 
 use crate::hooks::{self, ACCEPT};
+use crate::inode::{Inode, Inodes};
 use crate::kernel::chain;
 use crate::usdt::note;
 use crate::usdt::program::{Places, Program};
@@ -35,8 +34,8 @@ pub(crate) enum Accept {
 /// The program, and where it is attached.
 pub(crate) struct Libraries {
     program: Program,
-    /// Libraries that were looked at, by device and inode.
-    known: HashSet<(u64, u64)>,
+    /// Libraries that were looked at.
+    known: Inodes,
     /// An attachment lasts as long as its link.
     links: Vec<OwnedFd>,
 }
@@ -54,7 +53,7 @@ impl Accept {
         match Program::load(bpf, btf, PROGRAM) {
             Ok(program) => Accept::Libraries(Libraries {
                 program,
-                known: HashSet::new(),
+                known: Inodes::default(),
                 links: Vec::new(),
             }),
             Err(error) => Accept::Missing(chain(&error)),
@@ -103,8 +102,7 @@ fn report(place: Result<String, String>) -> HookReport {
 impl Libraries {
     fn follow(&mut self, pid: u32) -> Option<HookReport> {
         let library = library(pid).unwrap_or_else(|| format!("/proc/{pid}/exe").into());
-        let meta = fs::metadata(&library).ok()?;
-        if !self.known.insert((meta.dev(), meta.ino())) {
+        if !self.known.insert(Inode::at(&library).ok()?) {
             return None;
         }
         let place = fs::read_link(&library).unwrap_or_else(|_| library.clone());

@@ -11,6 +11,7 @@ mod error;
 mod globals;
 pub mod hooks;
 pub mod host;
+mod inode;
 mod kernel;
 mod misses;
 mod processes;

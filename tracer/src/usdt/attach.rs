@@ -2,10 +2,8 @@
 //!
 //! The attachment's cookie is the index of the location's spec, which tells the program where the arguments are.
 
-use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use aya::maps::{Array, MapData};
@@ -19,6 +17,7 @@ use super::probe::{APP, POSTGRES, PROBES, Probe, Site};
 use super::program::{Places, Program};
 use crate::counters::{map_error, take_map};
 use crate::hooks::HookReport;
+use crate::inode::{Inode, Inodes};
 use crate::kernel::chain;
 use crate::wire_record::ts_usdt_spec;
 use crate::{Detail, ProgramStats, TracerError};
@@ -38,10 +37,10 @@ pub(crate) struct Usdt {
     families: Vec<Family>,
     specs: Array<MapData, RawSpec>,
     used: u32,
-    /// Binaries that were looked at, by device and inode.
-    known: HashSet<(u64, u64)>,
+    /// Binaries that were looked at.
+    known: Inodes,
     /// Those of them that have the application's probes.
-    apps: HashSet<(u64, u64)>,
+    apps: Inodes,
     /// An attachment lasts as long as its link.
     links: Vec<OwnedFd>,
 }
@@ -107,8 +106,8 @@ impl Usdt {
             families,
             specs: specs.try_into().map_err(map_error("specs"))?,
             used: 0,
-            known: HashSet::new(),
-            apps: HashSet::new(),
+            known: Inodes::default(),
+            apps: Inodes::default(),
             links: Vec::new(),
         })
     }
@@ -125,8 +124,8 @@ impl Usdt {
             path: path.into(),
             source,
         };
-        let meta = fs::metadata(path).map_err(read_error)?;
-        if !self.known.insert((meta.dev(), meta.ino())) {
+        let inode = Inode::at(path).map_err(read_error)?;
+        if !self.known.insert(inode) {
             return Ok(Vec::new());
         }
         let data = note::open(path).map_err(read_error)?;
@@ -135,7 +134,7 @@ impl Usdt {
             source,
         })?;
         if notes.iter().any(|note| note.provider == APP) {
-            self.apps.insert((meta.dev(), meta.ino()));
+            self.apps.insert(inode);
         }
         let data = &data;
         let binary = Binary { path, data, notes };
@@ -152,7 +151,7 @@ impl Usdt {
 
     /// Whether the binary at `path` was found to have the application's probes.
     pub(crate) fn brings_app(&self, path: &Path) -> bool {
-        fs::metadata(path).is_ok_and(|meta| self.apps.contains(&(meta.dev(), meta.ino())))
+        Inode::at(path).is_ok_and(|inode| self.apps.contains(&inode))
     }
 
     /// Attaches those probes of one family that are, or are not, at returns, all by one link.

@@ -10,6 +10,7 @@ use zerocopy::IntoBytes;
 
 use crate::clock;
 use crate::counters::{head, map_error, take_map};
+use crate::inode::{Inode, Inodes};
 use crate::wire_record::{TS_KIND_PROCESS, TS_PROCESS_FOUND, ts_process, ts_traced};
 use crate::{TracerError, globals};
 
@@ -117,6 +118,22 @@ fn found(service: u32, pid: u32) -> Vec<u8> {
     let len = comm.len().min(record.comm.len() - 1);
     record.comm[..len].copy_from_slice(&comm[..len]);
     record.as_bytes().to_vec()
+}
+
+/// `pid` and what it forked so far: of processes that run the same program only one.
+pub(crate) fn programs(pid: u32) -> Result<Vec<u32>, TracerError> {
+    let mut family = vec![pid];
+    loop {
+        let born = children_of(&family)?;
+        if born.is_empty() {
+            break;
+        }
+        family.extend(born);
+    }
+    let mut seen = Inodes::default();
+    let exe = |pid: &u32| Inode::at(Path::new(&format!("/proc/{pid}/exe")));
+    family.retain(|pid| exe(pid).is_ok_and(|exe| seen.insert(exe)));
+    Ok(family)
 }
 
 /// Children of `family` that are not in it.

@@ -16,7 +16,7 @@ use crate::counters::{Counters, ProgramCounts, map_error, take_map};
 use crate::hooks::{self, FILES, HOOKS, Hook, HookReport, program_mut};
 use crate::kernel::{btf, load_object, release, supported};
 use crate::misses::Misses;
-use crate::processes::{Facts, Processes};
+use crate::processes::{Facts, Processes, programs};
 use crate::stack::Stacks;
 use crate::usdt::attach::Usdt;
 use crate::{Detail, TracerError};
@@ -170,18 +170,21 @@ impl Tracer {
     }
 
     fn follow(&mut self, service: u32, pid: u32) -> Result<(), TracerError> {
-        // By this path the binary is the one that runs, even if another has its name by now.
-        let exe = PathBuf::from(format!("/proc/{pid}/exe"));
-        if exe.exists() {
-            self.attach_usdt(exe.clone())?;
+        let mut stacks = false;
+        // A container's first process may only look after the one that serves.
+        for member in programs(pid)? {
+            // By this path the binary is the one that runs, even if another has its name by now.
+            let exe = PathBuf::from(format!("/proc/{member}/exe"));
+            match self.attach_usdt(exe.clone()) {
+                // A child may have ended meanwhile.
+                Err(_) if member != pid => continue,
+                attached => attached?,
+            }
+            stacks |= self.usdt.brings_app(&exe);
+            self.hooks.extend(self.accept.follow(member));
         }
-        let facts = Facts {
-            service,
-            stacks: self.usdt.brings_app(&exe),
-        };
-        let found = self.processes.add(facts, pid)?;
+        let found = self.processes.add(Facts { service, stacks }, pid)?;
         self.own.extend(found);
-        self.hooks.extend(self.accept.follow(pid));
         Ok(())
     }
 

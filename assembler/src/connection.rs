@@ -87,6 +87,12 @@ impl Connection {
         }
     }
 
+    /// How far `socket` is from being end `end` of this connection, in bytes: 0 for one just established.
+    pub(crate) fn distance(&self, end: usize, socket: &Socket) -> u64 {
+        self.streams[end].distance(socket.send_seq)
+            + self.streams[1 - end].distance(socket.recv_seq)
+    }
+
     pub(crate) fn is_vacant(&self, end: usize) -> bool {
         self.ends[end].cookie.is_none()
     }

@@ -23,7 +23,7 @@ const LIMIT: usize = 65_536;
 /// A connection of which one end closed is kept this long for what the other end's last call tells.
 const LINGER: Nanos = 1_000_000_000;
 
-/// Address pair and, for loopback (every namespace has its own), the network namespace.
+/// Address pair and network namespace: in another one the same addresses may be others'.
 type Tuple = (SocketAddr, SocketAddr, u32);
 
 /// Which end of which connection a socket is.
@@ -39,7 +39,7 @@ struct Place {
 pub(crate) struct Connections {
     open: BTreeMap<u64, Connection>,
     sockets: FxHashMap<SocketCookie, Place>,
-    tuples: FxHashMap<Tuple, SocketCookie>,
+    tuples: BTreeMap<Tuple, SocketCookie>,
     next: u64,
     /// Processes that were seen to read requests.
     servers: FxHashSet<u32>,
@@ -61,7 +61,7 @@ impl Connections {
         if self.sockets.contains_key(&socket.cookie) {
             return;
         }
-        let tuple = tuple(socket.local, socket.peer, socket.netns);
+        let tuple = (socket.local, socket.peer, socket.netns);
         if let Some(earlier) = self.tuples.get(&tuple).copied() {
             // Its addresses are taken anew: the earlier socket is gone, though nothing said so.
             self.close(earlier, time, out);
@@ -77,14 +77,25 @@ impl Connections {
     }
 
     fn join(&mut self, socket: &Socket, time: Timestamp) -> Option<(u64, usize)> {
-        let mirrored = tuple(socket.peer, socket.local, socket.netns);
-        let Place { number, end, .. } = *self.sockets.get(self.tuples.get(&mirrored)?)?;
-        let connection = self
-            .open
-            .get_mut(&number)
-            .filter(|c| c.is_vacant(1 - end))?;
-        connection.join(1 - end, socket, time);
-        Some((number, 1 - end))
+        // Loopback does not leave its namespace.
+        let others = if socket.local.ip().is_loopback() {
+            socket.netns..=socket.netns
+        } else {
+            0..=u32::MAX
+        };
+        let mirrored = |netns| (socket.peer, socket.local, netns);
+        let range = mirrored(*others.start())..=mirrored(*others.end());
+        let vacant = self.tuples.range(range).filter_map(|(_, cookie)| {
+            let Place { number, end, .. } = *self.sockets.get(cookie)?;
+            let connection = self.open.get(&number)?;
+            let distance = connection.distance(1 - end, socket);
+            connection
+                .is_vacant(1 - end)
+                .then_some((distance, number, 1 - end))
+        });
+        let (_, number, end) = vacant.min()?;
+        self.open.get_mut(&number)?.join(end, socket, time);
+        Some((number, end))
     }
 
     /// Returns the PostgreSQL requests that this send completed.
@@ -233,9 +244,4 @@ impl Connections {
         };
         Some((self.open.get_mut(&number)?, end, &mut self.tally))
     }
-}
-
-fn tuple(local: SocketAddr, peer: SocketAddr, netns: u32) -> Tuple {
-    let scope = if local.ip().is_loopback() { netns } else { 0 };
-    (local, peer, scope)
 }

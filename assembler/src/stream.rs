@@ -101,6 +101,14 @@ impl Stream {
         at
     }
 
+    /// How far a sequence number is from the last seen, in bytes.
+    pub(crate) fn distance(&self, seq: u32) -> u64 {
+        let delta = self
+            .reference
+            .map(|(last, _)| seq.wrapping_sub(last) as i32);
+        delta.map_or(0, |delta| delta.unsigned_abs().into())
+    }
+
     /// The sequence number of an offset.
     pub(crate) fn seq(&self, offset: u64) -> u32 {
         self.reference.map_or(0, |(seq, at)| {

@@ -1,6 +1,8 @@
 //! HTTP connections: how messages are cut and requests keyed.
 
-use tierscope_model::{Incomplete, RequestId, Status, Trace, attr};
+use std::{collections::BTreeSet, net::SocketAddr};
+
+use tierscope_model::{Incomplete, Protocol, RequestId, Status, Trace, attr};
 
 use crate::common::world::{APP, CLIENT, Conn, NGINX, World};
 
@@ -384,12 +386,7 @@ fn ipv6_and_a_reused_address_pair() {
     let at = ["[2001:db8::1]:4000", "[2001:db8::2]:80"].map(|a| a.parse().expect("an address"));
     for _ in 0..2 {
         // The first pair of sockets never says that it closed.
-        let mut conn = world.connect_at(
-            at,
-            [CLIENT, NGINX],
-            [tierscope_model::Protocol::Http; 2],
-            [7, 9],
-        );
+        let mut conn = world.connect_at(at, [CLIENT, NGINX], [Protocol::Http; 2], [7, 9]);
         world.say(&mut conn, 0, GET.as_bytes());
         world.say(&mut conn, 1, EMPTY.as_bytes());
     }
@@ -405,4 +402,36 @@ fn ipv6_and_a_reused_address_pair() {
             Some("2001:db8::2")
         );
     }
+}
+
+#[test]
+fn the_same_addresses_in_other_namespaces_are_other_connections() {
+    let mut world = World::new();
+    let at = [
+        SocketAddr::from(([10, 0, 0, 1], 40_000)),
+        SocketAddr::from(([10, 0, 0, 2], 80)),
+    ];
+    let http = [Protocol::Http; 2];
+    let mut conns =
+        [[1_000, 2_000], [7_000, 9_000]].map(|seq| world.conn([CLIENT, NGINX], http, seq));
+    // Both clients first: their servers' addresses fit either.
+    for (end, conn, netns) in [(0, 0, 1), (0, 1, 2), (1, 0, 3), (1, 1, 4)] {
+        world.announce(&conns[conn], end, at, netns);
+    }
+    for (end, conn, text) in [(0, 0, GET), (0, 1, GET), (1, 1, EMPTY), (1, 0, EMPTY)] {
+        world.say(&mut conns[conn], end, text.as_bytes());
+    }
+    conns.iter().for_each(|conn| world.close(conn));
+    let (traces, counts) = world.assemble();
+    assert_eq!((traces.len(), counts.orphan_spans), (2, 0));
+    assert!(traces.iter().all(is_whole));
+    let cookies = traces.iter().map(|trace| {
+        let range = trace.spans[0].attributes.text(attr::REQUEST_RANGE);
+        range
+            .and_then(|text| text.split(':').next())
+            .expect("a range")
+    });
+    let joined: BTreeSet<_> = cookies.collect();
+    let cookies = conns.map(|conn| format!("{}>{}", conn.cookies[0].0, conn.cookies[1].0));
+    assert_eq!(joined, cookies.iter().map(String::as_str).collect());
 }

@@ -86,22 +86,17 @@ impl World {
         protocols: [Protocol; 2],
         seq: [u32; 2],
     ) -> Conn {
+        let conn = self.conn(pids, protocols, seq);
+        for end in 0..2 {
+            self.announce(&conn, end, at, 1);
+        }
+        conn
+    }
+
+    /// A connection that nothing tells of yet.
+    pub fn conn(&mut self, pids: [u32; 2], protocols: [Protocol; 2], seq: [u32; 2]) -> Conn {
         let cookies = [SocketCookie(self.next), SocketCookie(self.next + 1)];
         self.next += 2;
-        let roles = [SocketRole::Connect, SocketRole::Accept];
-        for end in 0..2 {
-            self.push(Body::Socket(Socket {
-                cookie: cookies[end],
-                start: Timestamp(self.now),
-                pid: pids[end],
-                role: roles[end],
-                local: at[end],
-                peer: at[1 - end],
-                send_seq: seq[end],
-                recv_seq: seq[1 - end],
-                netns: 1,
-            }));
-        }
         Conn {
             cookies,
             pids,
@@ -110,6 +105,22 @@ impl World {
             read: seq,
             waiting: [Vec::new(), Vec::new()],
         }
+    }
+
+    /// End `end` of a connection is established in network namespace `netns`.
+    pub fn announce(&mut self, conn: &Conn, end: usize, at: [SocketAddr; 2], netns: u32) {
+        let roles = [SocketRole::Connect, SocketRole::Accept];
+        self.push(Body::Socket(Socket {
+            cookie: conn.cookies[end],
+            start: Timestamp(self.now),
+            pid: conn.pids[end],
+            role: roles[end],
+            local: at[end],
+            peer: at[1 - end],
+            send_seq: conn.written[end],
+            recv_seq: conn.written[1 - end],
+            netns,
+        }));
     }
 
     pub fn http(&mut self, pids: [u32; 2]) -> Conn {

@@ -1,7 +1,7 @@
 //! `tierscope load`: the load generator.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::terminal::{print, print_json};
 /// Ctrl-C ends it with a summary of what was sent, and exit 1.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Where to connect, e.g. 127.0.0.1:8080.
-    #[arg(long, value_name = "ADDR")]
-    target: SocketAddr,
+    /// Where to connect, e.g. 127.0.0.1:8080 or nginx:8080.
+    #[arg(long, value_name = "ADDR", value_parser = parse_target)]
+    target: Target,
     /// Requests per second (open loop).
     #[arg(long, default_value_t = 300.0, conflicts_with = "closed")]
     rate: f64,
@@ -58,6 +58,22 @@ pub struct Args {
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// A server, and what the client calls it.
+#[derive(Clone, Debug)]
+struct Target {
+    address: SocketAddr,
+    host: String,
+}
+
+fn parse_target(text: &str) -> Result<Target, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    let address = found.next().ok_or("it has no address")?;
+    Ok(Target {
+        address,
+        host: text.to_owned(),
+    })
 }
 
 #[derive(Clone, Debug)]
@@ -116,8 +132,8 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         Mode::Open { rate: args.rate }
     };
     let options = LoadOptions {
-        target: args.target,
-        host: args.target.to_string(),
+        target: args.target.address,
+        host: args.target.host.clone(),
         mode,
         steps: args.step.clone(),
         connections: args.connections,

@@ -1,5 +1,6 @@
 //! tierscope: where one request's time goes, tier by tier, down to the kernel.
 
+mod container;
 mod endpoints;
 mod exit;
 mod found;

@@ -13,6 +13,7 @@ use tierscope_stack::{Lab, LabOptions};
 use tierscope_tracer::recorder::{RecordOptions, Recorder};
 use tierscope_tracer::{Detail, Keep, Service};
 
+use crate::container::main_pid;
 use crate::exit::Done;
 use crate::terminal::{print, print_json};
 
@@ -25,8 +26,12 @@ pub struct Args {
     /// A process to trace with all it forks, e.g. nginx=1234; the running lab if left out.
     #[arg(long, value_name = "NAME=PID", value_parser = parse_service)]
     process: Vec<Service>,
-    /// The lab's private directory, where no process is given.
-    #[arg(long, value_name = "DIR", conflicts_with = "process")]
+    /// A running container to trace, by its name or id at the engine that `docker` asks: its main process with
+    /// all it forks, e.g. nginx=shop-nginx-1.
+    #[arg(long, value_name = "NAME=CONTAINER", value_parser = parse_container)]
+    container: Vec<(String, String)>,
+    /// The lab's private directory, where no process and no container is given.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["process", "container"])]
     lab: Option<PathBuf>,
     /// Stop after so many seconds.
     #[arg(long, value_name = "SECONDS")]
@@ -63,11 +68,22 @@ fn parse_service(text: &str) -> Result<Service, String> {
     let pid = pid
         .parse()
         .map_err(|_| format!("{pid:?} is not a process id"))?;
-    Ok(Service {
+    Ok(service(name, pid))
+}
+
+fn parse_container(text: &str) -> Result<(String, String), String> {
+    let (name, container) = text
+        .split_once('=')
+        .ok_or("expected NAME=CONTAINER, e.g. nginx=shop-nginx-1")?;
+    Ok((name.to_owned(), container.to_owned()))
+}
+
+fn service(name: &str, pid: u32) -> Service {
+    Service {
         name: name.to_owned(),
         pids: vec![pid],
         binary: None,
-    })
+    }
 }
 
 /// Runs the verb.
@@ -146,25 +162,33 @@ fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
 }
 
 fn services(args: &Args) -> anyhow::Result<Vec<Service>> {
-    if args.process.is_empty() {
+    if args.process.is_empty() && args.container.is_empty() {
         let dir = args.lab.clone().unwrap_or_else(LabOptions::default_dir);
-        let lab = Lab::open(&dir).context("no --process given, and no lab to record")?;
-        let service = |p: &tierscope_stack::ProcessRecord| Service {
-            name: p.role.to_string(),
-            pids: vec![p.pid],
-            binary: None,
-        };
-        return Ok(lab.processes().iter().map(service).collect());
+        let lab = Lab::open(&dir)
+            .context("no --process and no --container given, and no lab to record")?;
+        let processes = lab.processes().iter();
+        return Ok(processes
+            .map(|process| service(&process.role.to_string(), process.pid))
+            .collect());
     }
+    let mut given = args.process.clone();
+    for (name, container) in &args.container {
+        given.push(service(name, main_pid(container)?));
+    }
+    Ok(merged(given))
+}
+
+/// One service for each name, with all its processes.
+fn merged(given: Vec<Service>) -> Vec<Service> {
     let mut services: Vec<Service> = Vec::new();
-    for given in &args.process {
+    for given in given {
         match services
             .iter_mut()
             .find(|service| service.name == given.name)
         {
-            Some(service) => service.pids.extend(&given.pids),
-            None => services.push(given.clone()),
+            Some(service) => service.pids.extend(given.pids),
+            None => services.push(given),
         }
     }
-    Ok(services)
+    services
 }

@@ -19,31 +19,29 @@ use crate::{
 const SETTINGS: &str = include_str!("../../postgres/postgresql.conf");
 const SCHEMA: &str = include_str!("../../postgres/schema.sql");
 const SEED: &str = include_str!("../../postgres/seed.sql");
-/// Over TCP any local user can come: only the app's role and database. Whoever reaches the socket
-/// owns the directory.
-const ACCESS: &str =
-    "local all all trust\nhost lab lab 127.0.0.1/32 trust\nhost lab lab ::1/128 trust\n";
+const ACCESS: &str = include_str!("../../postgres/pg_hba.conf");
+const INITDB: &str = include_str!("../../postgres/initdb.options");
+/// The role and the database, before the schema, and what ends the seeding.
+const ROLE: &str = include_str!("../../postgres/role.sql");
+const READY: &str = include_str!("../../postgres/ready.sql");
 /// What a killed server leaves must lie in its directory, so no POSIX shared memory by name; the
 /// second line keeps such segments off the disk as long as they are small.
 const OWN_SETTINGS: &str = "dynamic_shared_memory_type = mmap\nmin_dynamic_shared_memory = 16MB\n";
-const INITDB: [&str; 7] = [
-    "--username=postgres",
-    "--auth=trust",
-    "--encoding=UTF8",
-    "--locale=C.UTF-8",
-    "--no-sync",
-    "--no-instructions",
-    "--pgdata",
-];
-/// The schema needs a superuser for its extension, the app must not be one.
-const PROMOTE: &str = "CREATE ROLE lab LOGIN SUPERUSER; CREATE DATABASE lab OWNER lab;";
-const DEMOTE: &str = "ALTER ROLE lab NOSUPERUSER; CHECKPOINT;";
 
 /// Fills `postgres.data` with a seeded cluster, from the cache or for the first time.
 pub fn provide(postgres: &Postgres, version: &str) -> Result<()> {
     let slot = cache::slot(
         version,
-        &[SETTINGS, SCHEMA, SEED, ACCESS, OWN_SETTINGS, PROMOTE],
+        &[
+            SETTINGS,
+            SCHEMA,
+            SEED,
+            ACCESS,
+            OWN_SETTINGS,
+            INITDB,
+            ROLE,
+            READY,
+        ],
     );
     if cache::fetch(&slot, &postgres.data)? {
         return Ok(());
@@ -58,7 +56,8 @@ fn initialise(postgres: &Postgres) -> Result<()> {
     let mut initdb = postgres.account.command(postgres.bin.join("initdb"));
     // Inside the lab, where the take-down script finds it.
     initdb
-        .args(INITDB)
+        .args(INITDB.lines())
+        .arg("--pgdata")
         .arg(data)
         .current_dir(postgres.socket_dir);
     run(initdb)?;
@@ -88,10 +87,10 @@ fn seed(postgres: &Postgres) -> Result<()> {
         postgres::LIMIT,
         || server.answers("postgres", "postgres").then_some(()),
     )
-    .and_then(|()| server.execute("postgres", "postgres", PROMOTE))
+    .and_then(|()| server.execute("postgres", "postgres", ROLE))
     .and_then(|()| server.execute("lab", "lab", SCHEMA))
     .and_then(|()| server.execute("lab", "lab", SEED))
-    .and_then(|()| server.execute("postgres", "postgres", DEMOTE));
+    .and_then(|()| server.execute("postgres", "postgres", READY));
     // It is our child and not yet waited for, so the pid is still its own.
     let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT);
     child.wait().map_err(Error::io("stop", &postgres.data))?;

@@ -1,6 +1,8 @@
 # make demo   installs what is missing, builds, and shows where a slow request's time went
 # make test   the same set-up, then every test; those that use BPF run as root
 # make test-kernels   the tracer's tests on Debian's kernels 6.1 and 6.12 in emulated machines, and on this one
+# make compose-test   the stack of compose.yaml in containers, traced from the host, and scored
+# make images   the images of compose.yaml, on BASE (debian:bookworm-slim)
 # make lint   formatting, clippy, and the dependencies' licences and sources
 # make bench-overhead   what tracing costs, against its targets, in some 20 minutes on an otherwise idle host
 #
@@ -9,7 +11,7 @@
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo test test-kernels lint bench-overhead setup
+.PHONY: help demo test test-kernels compose-test images binaries lint bench-overhead setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -27,6 +29,19 @@ test: setup
 test-kernels: setup
 	@setup/install kernels
 	tests/kernels/run "$(CARGO_TARGET_DIR)/kernels"
+
+# Without an engine that can run here it says so and exits 3.
+compose-test: binaries
+	@setup/install containers
+	tests/containers/run "$(CARGO_TARGET_DIR)/containers"
+
+images: binaries
+	docker-compose build
+
+# Where compose.yaml's images take them from.
+binaries: setup
+	cargo build --release --locked
+	install -D -t target/containers $(addprefix $(CARGO_TARGET_DIR)/release/,tierscope tierscope-lab-app)
 
 # Clippy in release, so that build scripts and macros are compiled once for it and the tests.
 lint:

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses some of it")]
 
+pub mod scored;
+
 use std::{
     fs,
     io::{Read as _, Write as _},

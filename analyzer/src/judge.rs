@@ -9,8 +9,10 @@ use crate::busy::Busy;
 use crate::delta::{deltas, told};
 use crate::detect::{Case, findings};
 use crate::finding::Flagged;
+use crate::host::Host;
 use crate::limit::{Normal, Source};
 use crate::profile::Profile;
+use crate::tally::{Findings, Tally};
 use crate::windows::{Change, Windows};
 
 /// What became of a trace.
@@ -33,6 +35,7 @@ pub struct Judge {
     normals: HashMap<String, Normal>,
     busy: Busy,
     windows: Option<Windows>,
+    host: Host,
 }
 
 impl Judge {
@@ -59,6 +62,7 @@ impl Judge {
             normals,
             busy,
             windows: None,
+            host: Host::default(),
         }
     }
 
@@ -78,10 +82,24 @@ impl Judge {
         let Some(profile) = self.baseline.measure(trace) else {
             return Verdict::Incomplete;
         };
+        self.host.note(trace, &profile, &self.baseline.names);
         if let Some(windows) = &mut self.windows {
             windows.add(&trace.endpoint, &profile, &self.baseline);
         }
         self.verdict(trace, &profile)
+    }
+
+    /// All that was found in the traces judged, of which the `tally` was kept. What the host did to several
+    /// requests at once is one change.
+    pub fn conclude(&mut self, mut tally: Tally) -> Findings {
+        let together = tally.take_together(|flagged| self.host.of(flagged));
+        let mut changes = self.changes();
+        changes.extend(self.host.changes(&together));
+        changes.sort_by_key(|change| std::cmp::Reverse(change.cost_ns));
+        Findings {
+            together: together.into_iter().map(|(_, flagged)| flagged).collect(),
+            ..tally.finish(changes)
+        }
     }
 
     /// What changed in the course of the traces judged, the dearest first.

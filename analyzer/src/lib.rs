@@ -10,6 +10,7 @@ mod compare;
 mod delta;
 mod detect;
 mod finding;
+mod host;
 mod judge;
 mod limit;
 mod names;

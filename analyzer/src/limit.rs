@@ -122,7 +122,7 @@ impl Normal {
         let n = endpoint.n;
         let count = |sketch: &Sketch| Limit::count(sketch, n, source);
         let cause = |(cause, sketch): (&CauseId, &Sketch)| {
-            let floor = floor(names.cause_of(*cause).kind);
+            let floor = floor(names.kind_of(*cause));
             (*cause, Limit::time(sketch, n, floor, source))
         };
         let call = |(place, sketch): (&PlaceId, &Sketch)| {

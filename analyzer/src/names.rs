@@ -147,6 +147,11 @@ impl Names {
         self.text(self.at(place).detail)
     }
 
+    /// The kind of a cause.
+    pub(crate) fn kind_of(&self, cause: CauseId) -> CauseKind {
+        self.causes[cause as usize].kind
+    }
+
     /// What a cause's number stands for.
     pub(crate) fn cause_of(&self, cause: CauseId) -> Cause {
         let key = self.causes[cause as usize];

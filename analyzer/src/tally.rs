@@ -59,6 +59,10 @@ pub struct Findings {
     pub changes: Vec<Change>,
     /// The requests with findings, the one with the dearest finding first; 10,000 at most.
     pub requests: Vec<Flagged>,
+    /// The requests whose findings are no more than what the host did to several at once, which is a change:
+    /// they are not counted as flagged, and are in no group.
+    #[serde(default)]
+    pub together: Vec<Flagged>,
 }
 
 /// Counts of verdicts, and what was found so far.
@@ -82,7 +86,6 @@ impl Tally {
             Verdict::Flagged(flagged) => {
                 self.judged += 1;
                 self.flagged += 1;
-                self.group(&flagged);
                 self.requests.push(*flagged);
                 if self.requests.len() >= 2 * REQUESTS {
                     self.keep_the_dearest();
@@ -120,9 +123,32 @@ impl Tally {
         }
     }
 
+    /// Takes out the requests that `of` knows a reason for that they share with others.
+    pub(crate) fn take_together<K>(
+        &mut self,
+        of: impl Fn(&Flagged) -> Option<K>,
+    ) -> Vec<(K, Flagged)> {
+        let mut together = Vec::new();
+        let (mut alone, all) = (Vec::new(), std::mem::take(&mut self.requests));
+        for flagged in all {
+            match of(&flagged) {
+                Some(reason) => together.push((reason, flagged)),
+                None => alone.push(flagged),
+            }
+        }
+        self.requests = alone;
+        self.flagged -= together.len() as u64;
+        together.sort_by_key(|(_, flagged)| (flagged.start, flagged.trace_id));
+        together
+    }
+
     /// All that was found; `changes` are what changed in the course of the run.
     pub fn finish(mut self, changes: Vec<Change>) -> Findings {
         self.keep_the_dearest();
+        for flagged in std::mem::take(&mut self.requests) {
+            self.group(&flagged);
+            self.requests.push(flagged);
+        }
         let mut groups: Vec<Group> = self.groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.cost_ns));
         Findings {
@@ -133,6 +159,7 @@ impl Tally {
             groups,
             changes,
             requests: self.requests,
+            together: Vec::new(),
         }
     }
 
@@ -145,6 +172,8 @@ impl Tally {
                 flagged.trace_id,
             )
         });
-        self.requests.truncate(REQUESTS);
+        for dropped in self.requests.split_off(REQUESTS.min(self.requests.len())) {
+            self.group(&dropped);
+        }
     }
 }

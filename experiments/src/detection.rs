@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use tierscope_analyzer::{Kind, Verdict};
+use tierscope_analyzer::{Flagged, Kind, Verdict};
 use tierscope_model::{Nanos, RequestId};
 
 use crate::changed::{ChangeScore, is_of_windows};
@@ -28,8 +28,11 @@ pub struct Detection {
     pub false_changes: BTreeMap<String, u64>,
     /// Requests that no fault can have reached.
     pub normal: u64,
-    /// Of them, those with findings.
+    /// Of them, those with findings of their own.
     pub false_alarms: u64,
+    /// Normal requests that waited with others for the host: told as changes, not of each.
+    #[serde(default)]
+    pub normal_together: u64,
     /// Their findings, by kind.
     pub alarms_by_kind: BTreeMap<String, u64>,
     /// Normal requests without a verdict: something of their trace is missing, or the baseline is small.
@@ -86,17 +89,31 @@ pub struct MagnitudeError {
 pub(crate) enum Said {
     Nothing,
     Found(Vec<(Kind, Nanos)>),
+    /// The same, and it is what the host did to several at once.
+    Together(Vec<(Kind, Nanos)>),
     NotJudged,
+}
+
+impl Said {
+    /// Of a request that the host held up together with others.
+    pub(crate) fn together(flagged: &Flagged) -> Said {
+        Said::Together(kinds(flagged))
+    }
+}
+
+fn kinds(flagged: &Flagged) -> Vec<(Kind, Nanos)> {
+    flagged
+        .findings
+        .iter()
+        .map(|f| (f.kind, f.cost_ns))
+        .collect()
 }
 
 impl From<&Verdict> for Said {
     fn from(verdict: &Verdict) -> Said {
         match verdict {
             Verdict::Normal => Said::Nothing,
-            Verdict::Flagged(flagged) => {
-                let findings = flagged.findings.iter();
-                Said::Found(findings.map(|f| (f.kind, f.cost_ns)).collect())
-            }
+            Verdict::Flagged(flagged) => Said::Found(kinds(flagged)),
             Verdict::Incomplete | Verdict::TooSmall => Said::NotJudged,
         }
     }
@@ -226,7 +243,7 @@ impl Tally {
     fn affected(&mut self, delay: Nanos, elsewhere: &[Kind], said: Option<&Said>) {
         let score = &mut self.score;
         score.affected += 1;
-        let Some(Said::Found(findings)) = said else {
+        let Some(Said::Found(findings) | Said::Together(findings)) = said else {
             let what = match said {
                 Some(Said::Nothing) => "nothing",
                 _ => "not judged",
@@ -291,6 +308,7 @@ impl Detection {
                         .or_default() += 1;
                 }
             }
+            Some(Said::Together(_)) => self.normal_together += 1,
             Some(Said::Nothing) => {}
             Some(Said::NotJudged) | None => self.normal_not_judged += 1,
         }
@@ -336,7 +354,10 @@ mod tests {
     fn what_is_below_the_floor_is_counted_and_not_scored() {
         let slow = [request(1, 0, 52), request(2, 0, 8)];
         let fault = reach(Kind::SlowQuery, &[(1, Some(50 * MS)), (2, Some(6 * MS))]);
-        let said = [(1, found(&[(Kind::SlowQuery, 48)])), (1007, found(&[(Kind::RunQueue, 12)]))];
+        let said = [
+            (1, found(&[(Kind::SlowQuery, 48)])),
+            (1007, found(&[(Kind::RunQueue, 12)])),
+        ];
         let score = scored(&slow, &[fault], &said);
         let of_fault = &score.faults[0];
         assert_eq!((of_fault.injected, of_fault.affected), (2, 1));
@@ -358,7 +379,10 @@ mod tests {
         ];
         let score = &scored(&slow, &[fault], &said).faults[0];
         assert_eq!((score.found, score.named, score.first), (2, 1, 0));
-        assert_eq!((score.instead["slow query"], score.instead["nothing"]), (2, 1));
+        assert_eq!(
+            (score.instead["slow query"], score.instead["nothing"]),
+            (2, 1)
+        );
         assert_eq!(score.magnitude.close, 0, "20 ms are not 50");
     }
 

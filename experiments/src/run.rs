@@ -347,7 +347,10 @@ fn analyze(
     if let Some(path) = kept {
         write_json(path, &normal)?;
     }
-    let findings = tally.finish(judge.changes());
+    let findings = judge.conclude(tally);
+    for flagged in &findings.together {
+        said.extend(flagged.request_id.map(|id| (id, Said::together(flagged))));
+    }
     write_json(&folder.path("findings.json"), &findings)?;
     Ok((said, findings.changes))
 }

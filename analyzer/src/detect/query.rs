@@ -20,7 +20,7 @@ pub(super) fn findings(case: &Case<'_>, repeated: &[PlaceId]) -> Vec<(PlaceId, F
 }
 
 fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(PlaceId, Finding)> {
-    if case.names.cause_of(id).kind != CauseKind::Execution {
+    if case.names.kind_of(id) != CauseKind::Execution {
         return None;
     }
     let normal = case.normal_of(id);
@@ -64,7 +64,7 @@ fn inside(case: &Case<'_>, at: usize) -> String {
             .filter(|piece| piece.call == Some(at))
     };
     for piece in pieces() {
-        let kind = case.names.cause_of(piece.cause).kind;
+        let kind = case.names.kind_of(piece.cause);
         let nanos = piece.segment.duration();
         match kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some(known) => known.1 += nanos,
@@ -91,7 +91,7 @@ fn part<'a>(
     kind: CauseKind,
     nanos: Nanos,
 ) -> String {
-    let of_kind = pieces.filter(|piece| case.names.cause_of(piece.cause).kind == kind);
+    let of_kind = pieces.filter(|piece| case.names.kind_of(piece.cause) == kind);
     let longest = of_kind.max_by_key(|piece| piece.segment.duration());
     let place = longest
         .filter(|_| kind == CauseKind::Execution)

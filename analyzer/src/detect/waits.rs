@@ -17,20 +17,24 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<(CauseId, Finding)> {
 }
 
 fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(CauseId, Finding)> {
-    let cause = case.names.cause_of(id);
+    let kind = case.names.kind_of(id);
     // A statement's execution is judged with its call.
-    if cause.kind == CauseKind::Execution {
+    if kind == CauseKind::Execution {
         return None;
     }
-    let floor = case.floor(cause.kind);
+    let floor = case.floor(kind);
+    if value < floor {
+        return None;
+    }
     let cost = case.cost(id);
     let mut normal = case.normal_of(id);
-    if cause.kind == CauseKind::Retransmit {
+    if kind == CauseKind::Retransmit {
         normal.limit = floor;
     }
     if cost < floor || value < normal.limit {
         return None;
     }
+    let cause = case.names.cause_of(id);
     let sentence = sentence(case, id, &cause, value);
     let found = Finding {
         kind: cause.kind.finding(),

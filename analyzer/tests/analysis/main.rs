@@ -2,6 +2,7 @@
 
 mod baseline;
 mod faults;
+mod host;
 mod quiet;
 mod shop;
 mod windows;

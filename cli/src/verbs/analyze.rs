@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         }
         tally.add(&trace.endpoint, verdict);
     })?;
-    let findings = tally.finish(judge.changes());
+    let findings = judge.conclude(tally);
     if let Some(path) = &args.save_baseline {
         write_json(path, &kept)?;
     }

@@ -76,7 +76,7 @@ impl Judged {
             tally.add(&trace.endpoint, verdict);
         })?;
         Ok(Judged {
-            findings: tally.finish(judge.changes()),
+            findings: judge.conclude(tally),
             latencies,
             endpoints: endpoints.sorted(),
         })

@@ -17,6 +17,8 @@ pub enum CauseKind {
     Unread,
     /// A thread was runnable and had no CPU, or bytes lay unread for that reason.
     RunQueue,
+    /// The same, and it was its cgroup's CPU quota that was used up.
+    Throttled,
     /// Bytes had been written and had not left.
     Send,
     /// Bytes were on the way, or a connection was being made.
@@ -103,6 +105,7 @@ impl CauseKind {
             CauseKind::Retransmit => Kind::Retransmit,
             CauseKind::Unread => Kind::SocketBuffer,
             CauseKind::RunQueue => Kind::RunQueue,
+            CauseKind::Throttled => Kind::Throttled,
             CauseKind::Send | CauseKind::Wire => Kind::SlowNetwork,
             CauseKind::Pool => Kind::PoolWait,
             CauseKind::Lock => Kind::LockWait,
@@ -122,6 +125,7 @@ impl CauseKind {
             CauseKind::Retransmit => "retransmit",
             CauseKind::Unread => "receive queue",
             CauseKind::RunQueue => "run queue",
+            CauseKind::Throttled => "CPU quota",
             CauseKind::Send => "send",
             CauseKind::Wire => "wire",
             CauseKind::Pool => "db pool wait",

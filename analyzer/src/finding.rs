@@ -21,6 +21,8 @@ pub enum Kind {
     Retransmit,
     /// A thread waited for a CPU.
     RunQueue,
+    /// A thread's cgroup had used its CPU quota up.
+    Throttled,
     /// A pooled connection was waited for.
     PoolWait,
     /// A PostgreSQL lock was waited for.
@@ -51,12 +53,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::SlowQuery,
         Kind::NPlusOne,
         Kind::SocketBuffer,
         Kind::Retransmit,
         Kind::RunQueue,
+        Kind::Throttled,
         Kind::PoolWait,
         Kind::LockWait,
         Kind::LwlockWait,
@@ -96,6 +99,7 @@ impl Kind {
             Kind::SocketBuffer => "socket-buffer wait",
             Kind::Retransmit => "retransmit",
             Kind::RunQueue => "run-queue wait",
+            Kind::Throttled => "CPU quota",
             Kind::PoolWait => "pool wait",
             Kind::LockWait => "lock wait",
             Kind::LwlockWait => "lwlock wait",

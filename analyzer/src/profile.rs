@@ -234,6 +234,7 @@ fn kind(role: Role, state: State, span: &Span) -> CauseKind {
     match (role, state) {
         (_, State::Hole) => CauseKind::Retransmit,
         (_, State::Stopped) => CauseKind::Stopped,
+        (_, State::Throttled) => CauseKind::Throttled,
         (_, State::Runnable | State::UnreadRunnable) => CauseKind::RunQueue,
         (Role::Queue, _) => CauseKind::Unread,
         (Role::Send, _) => CauseKind::Send,

@@ -19,6 +19,8 @@ pub enum State {
     UnreadRunnable,
     /// The thread was runnable and had no CPU.
     Runnable,
+    /// The thread, or the one that was to read, was runnable and its cgroup's CPU quota was used up.
+    Throttled,
     /// The thread was on a CPU.
     OnCpu,
     /// The thread waited for a lock.
@@ -43,6 +45,7 @@ impl State {
             State::Unread => "unread",
             State::UnreadRunnable => "unread, no CPU",
             State::Runnable => "runnable",
+            State::Throttled => "runnable, no quota",
             State::OnCpu => "on CPU",
             State::Lock => "lock",
             State::Disk => "disk",
@@ -172,6 +175,7 @@ fn state(role: Role, span: &Span, slice: Option<&Slice>) -> State {
     match (role, doing) {
         (Role::Hole, _) => State::Hole,
         (_, Doing::Waiting) if reason == Some("stopped") => State::Stopped,
+        _ if slice.is_some_and(Slice::is_throttled) => State::Throttled,
         (Role::Queue, Doing::Runnable) => State::UnreadRunnable,
         (Role::Queue, _) => State::Unread,
         (Role::Send | Role::Wire, _) => State::Moving,

@@ -66,6 +66,7 @@ mod tests {
             syscall,
             wait_event,
             gap: false,
+            throttled: false,
             before: Before::default(),
         }
     }

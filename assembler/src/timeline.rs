@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use smol_str::format_smolstr;
-use tierscope_model::{Doing, Nanos, Off, Slice, Switch, Timestamp};
+use tierscope_model::{Doing, Nanos, Off, Slice, SmolStr, Switch, Timestamp};
 
 use crate::reason;
 
@@ -36,14 +36,19 @@ pub(crate) struct Piece<'a> {
 impl Piece<'_> {
     pub(crate) fn slice(&self, tid: u32) -> Slice {
         let off = self.switch.filter(|_| self.doing != Doing::Running);
-        let ran = off.filter(|s| self.doing == Doing::Runnable && s.before.pid != 0);
-        let preempted = |s: &&Switch| self.doing == Doing::Waiting || s.off == Off::Preempted;
+        let runnable = self.doing == Doing::Runnable;
+        let throttled = runnable && off.is_some_and(|s| s.throttled);
+        let ran = off.filter(|s| runnable && !throttled && s.before.pid != 0);
+        let preempted = |s: &&Switch| !runnable || s.off == Off::Preempted;
         Slice {
             start: self.start,
             end: self.end,
             doing: self.doing,
             tid,
-            reason: off.filter(preempted).and_then(reason::of),
+            reason: match throttled {
+                true => Some(SmolStr::new_static(Slice::CPU_QUOTA)),
+                false => off.filter(preempted).and_then(reason::of),
+            },
             instead: ran.map(|s| format_smolstr!("{} {}", s.before.comm, s.before.pid)),
             shared: false,
         }
@@ -193,6 +198,7 @@ mod tests {
             syscall: Some(230),
             wait_event: 0,
             gap: false,
+            throttled: false,
             before: Before {
                 pid: 9,
                 tid: 9,
@@ -237,6 +243,24 @@ mod tests {
         assert_eq!(slice.reason.as_deref(), Some("preempted"));
         assert_eq!(slice.instead.as_deref(), Some("hog 9"));
         assert_eq!(pieces[2].slice(7).reason, None, "woken, it waits for a CPU");
+    }
+
+    #[test]
+    fn one_whose_quota_is_used_up_waits_for_that_and_for_nobody() {
+        let mut timeline = Timeline::default();
+        let throttled = |switch| Switch {
+            throttled: true,
+            ..switch
+        };
+        let woken = throttled(switch(10, Some(20), Off::Sleeping));
+        timeline.back(Timestamp(30), woken);
+        timeline.back(Timestamp(60), throttled(switch(50, None, Off::Preempted)));
+        let pieces = timeline.cut(Timestamp(10), Timestamp(60), &[]);
+        let told: Vec<_> = pieces.iter().map(|piece| piece.slice(7)).collect();
+        let throttled: Vec<_> = told.iter().map(Slice::is_throttled).collect();
+        assert_eq!(throttled, [false, true, false, true]);
+        assert_eq!(told[0].reason.as_deref(), Some("clock_nanosleep"));
+        assert!(told.iter().all(|slice| slice.instead.is_none()));
     }
 
     #[test]

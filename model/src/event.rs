@@ -365,6 +365,8 @@ pub struct Switch {
     pub before: Before,
     /// Returns between the last one told and this one were left out by sampling.
     pub gap: bool,
+    /// When it began to wait for a CPU, its cgroup had used its CPU quota up.
+    pub throttled: bool,
 }
 
 /// Bytes `[seq, end_seq)`, written by this socket, that sampling leaves out.

@@ -34,7 +34,8 @@ pub struct Slice {
     pub doing: Doing,
     /// The thread.
     pub tid: u32,
-    /// Waiting: the system call, PostgreSQL's wait event (`Lock: transactionid`), or `page fault`.
+    /// Waiting: the system call, PostgreSQL's wait event (`Lock: transactionid`), or `page fault`. Runnable:
+    /// [`Slice::CPU_QUOTA`], or `preempted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<SmolStr>,
     /// Runnable: what ran instead (`stress-ng 4711`). Running, on a receive queue: the request it
@@ -47,6 +48,14 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// The reason of a runnable thread whose cgroup had used its CPU quota up.
+    pub const CPU_QUOTA: &'static str = "CPU quota";
+
+    /// Whether it was runnable and kept from a CPU by a quota.
+    pub fn is_throttled(&self) -> bool {
+        self.doing == Doing::Runnable && self.reason.as_deref() == Some(Self::CPU_QUOTA)
+    }
+
     /// Length in nanoseconds.
     pub fn duration(&self) -> Nanos {
         self.end.since(self.start)

@@ -317,7 +317,8 @@ struct ts_switch {
 	ts_u8 prev_comm[TS_COMM_LEN];
 	ts_u8 off; /* ts_off */
 	ts_u8 gap; /* 1: returns between the last one told and this one were left out by sampling */
-	ts_u8 pad[6];
+	ts_u8 throttled; /* 1: when it began to wait for a CPU, its cgroup had used its quota up */
+	ts_u8 pad[5];
 };
 
 enum ts_file_op {

@@ -14,6 +14,7 @@ struct thread {
 	u32 syscall;
 	u32 event;      /* PostgreSQL's */
 	u8 off;
+	u8 throttled;   /* as ts_switch.throttled */
 };
 
 struct {
@@ -93,6 +94,15 @@ static __always_inline u8 off_of(bool preempt, struct task_struct *task, u32 sta
 	return state & TASK_UNINTERRUPTIBLE ? TS_OFF_BLOCKED : TS_OFF_OTHER;
 }
 
+/* Whether the cgroup of a thread that is on a run queue, or one above it, has used its CPU quota up. */
+static __always_inline bool is_throttled(struct task_struct *task)
+{
+	/* Kernels without quotas lack one or the other. */
+	if (!bpf_core_field_exists(task->se.cfs_rq) || !bpf_core_field_exists(task->se.cfs_rq->throttle_count))
+		return false;
+	return task->se.cfs_rq->throttle_count > 0;
+}
+
 static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now)
 {
 	struct thread *thread = is_kernels(task) ? NULL : thread_of(task);
@@ -102,6 +112,7 @@ static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now
 	thread->off_ts = now;
 	thread->wake_ts = 0;
 	thread->off = off;
+	thread->throttled = off == TS_OFF_PREEMPTED && is_throttled(task);
 	thread->syscall = syscall_of(task);
 	/* Waiting for a CPU is no wait of PostgreSQL's. */
 	thread->event = off == TS_OFF_PREEMPTED ? 0 : read_wait_event(thread->wait_event);
@@ -140,6 +151,7 @@ static __always_inline bool switch_in(struct task_struct *task, struct task_stru
 			r.off = thread->off;
 			r.syscall = thread->syscall;
 			r.wait_event = thread->event;
+			r.throttled = thread->throttled;
 		}
 		thread->off_ts = 0;
 		thread->wake_ts = 0;
@@ -179,8 +191,10 @@ int BPF_PROG(sched_wakeup, struct task_struct *task)
 		return 0;
 	/* One that is runnable, or on a CPU, has nothing to be woken from. Of one not seen yet only the latter is known. */
 	asleep = thread->off_ts ? thread->off != TS_OFF_PREEMPTED : !task->on_cpu;
-	if (asleep && !thread->wake_ts)
+	if (asleep && !thread->wake_ts) {
 		thread->wake_ts = bpf_ktime_get_ns();
+		thread->throttled = is_throttled(task);
+	}
 	return 0;
 }
 

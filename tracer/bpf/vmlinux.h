@@ -274,10 +274,19 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct cfs_rq {
+	int throttle_count;
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+};
+
 struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
 	int on_cpu;
+	struct sched_entity se;
 	int pid;
 	int tgid;
 	char comm[16];

@@ -421,6 +421,9 @@ fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
     if switch.gap > 1 {
         return Err(value!(raw, ts_switch.gap, switch.gap));
     }
+    if switch.throttled > 1 {
+        return Err(value!(raw, ts_switch.throttled, switch.throttled));
+    }
     Ok(Switch {
         pid: switch.pid,
         tid: switch.tid,
@@ -436,6 +439,7 @@ fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
             since: Timestamp(switch.prev_since_ts),
         },
         gap: switch.gap == 1,
+        throttled: switch.throttled == 1,
     })
 }
 

@@ -69,10 +69,7 @@ pub(super) fn instead(case: &Case<'_>, cause: CauseId) -> String {
     }
     sums.sort_by_key(|(what, nanos)| (std::cmp::Reverse(*nanos), *what));
     match sums.first() {
-        Some(("", nanos)) => format!(
-            "for {} of it the CPU was idle before: a CPU quota, most likely",
-            ms(*nanos)
-        ),
+        Some(("", nanos)) => format!("the CPU was idle before ({})", ms(*nanos)),
         Some((what, nanos)) => format!("{what} had the CPU before ({})", ms(*nanos)),
         None => "what ran instead is not known".to_owned(),
     }

@@ -69,6 +69,9 @@ fn sentence(case: &Case<'_>, id: CauseId, cause: &Cause, value: Nanos) -> String
             let instead = reader::instead(case, id);
             format!("{of} was runnable for {took} without a CPU: {instead}")
         }
+        CauseKind::Throttled => {
+            format!("{of} was runnable for {took} and its cgroup's CPU quota was used up")
+        }
         CauseKind::Send => format!("{took} passed before bytes {of} left the sender"),
         CauseKind::Wire => format!("bytes {of} were on the way for {took}"),
         CauseKind::Pool => format!("{took} were spent waiting for a pooled database connection"),

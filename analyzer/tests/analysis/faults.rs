@@ -120,6 +120,15 @@ fn bytes_unread_for_want_of_a_cpu_are_a_run_queue_wait() {
 }
 
 #[test]
+fn what_a_cpu_quota_kept_waiting_is_told_apart() {
+    let words = ["app was runnable for 45.", "CPU quota was used up"];
+    let in_queue = with(|r| (r.queue, r.reader, r.throttled) = (45 * MS, Doing::Runnable, true));
+    says(&in_queue, Kind::Throttled, 45 * MS, &words);
+    let handler = with(|r| (r.runnable, r.throttled) = (45 * MS, true));
+    says(&handler, Kind::Throttled, 45 * MS, &words);
+}
+
+#[test]
 fn a_retransmit() {
     let found = with(|r| r.hole = 212 * MS);
     let words = [

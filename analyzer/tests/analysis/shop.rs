@@ -32,6 +32,8 @@ pub struct Request {
     pub unsent: u64,
     pub cpu: u64,
     pub runnable: u64,
+    /// What keeps threads runnable without a CPU is a quota.
+    pub throttled: bool,
     pub asleep: u64,
     pub nginx: u64,
     pub stopped: u64,
@@ -56,6 +58,7 @@ impl Request {
             unsent: 0,
             cpu: 400_000 + jitter,
             runnable: jitter / 20,
+            throttled: false,
             asleep: 10_000,
             nginx: 60_000,
             stopped: 0,
@@ -302,6 +305,8 @@ impl<'a> Maker<'a> {
 
     fn slice(&mut self, span: usize, doing: Doing, nanos: u64, reason: Option<&str>) {
         let start = Timestamp(self.now);
+        let throttled = doing == Doing::Runnable && self.request.throttled;
+        let reason = reason.or(throttled.then_some(Slice::CPU_QUOTA));
         self.now += nanos;
         if nanos > 0 {
             self.spans[span].slices.push(Slice {

@@ -7,6 +7,7 @@ mod buffers;
 mod files;
 mod postgres;
 mod programs;
+mod quota;
 mod records;
 mod sampled;
 mod sched;

@@ -120,6 +120,7 @@ impl Told {
         for s in of_thread.filter(|s| s.off_ts >= begin && s.head.ts <= end) {
             assert!(s.wake_ts == 0 || (s.off_ts..=s.head.ts).contains(&s.wake_ts));
             assert!(s.prev_since_ts <= s.head.ts && s.prev_tid != tid);
+            assert_eq!(s.throttled, 0, "it has no quota");
             told.off += s.head.ts - s.off_ts;
             if u32::from(s.off) == TS_OFF_PREEMPTED {
                 assert_eq!(s.wake_ts, 0);

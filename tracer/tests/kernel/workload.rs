@@ -13,7 +13,7 @@ use nix::sys::socket::{
     self as net, AddressFamily, SockFlag, SockType, SockaddrIn, getsockopt, socket, sockopt,
 };
 
-use crate::{blocks, files, sampled, sched, uring};
+use crate::{blocks, files, quota, sampled, sched, uring};
 
 const NAME: &str = "TIERSCOPE_WORKLOAD";
 
@@ -140,6 +140,7 @@ fn child() {
         "spliced_in" => spliced_in(),
         "uring" => uring::exchange(),
         "hogs" => sched::hogs(),
+        "spins" => quota::spins(),
         "sampled" => sampled::requests(),
         "sleeps" => sched::sleeps(),
         other => panic!("no workload {other}"),

@@ -2,7 +2,7 @@
 
 use tierscope_model::{Span, SpanKind, Trace, attr};
 
-use crate::tree::Tree;
+use crate::tree::{RECEIVER_FULL, Tree};
 
 /// The roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn server(at: usize, trace: &Trace, tree: &Tree) -> Role {
 fn internal(span: &Span, parent: Role) -> Role {
     match (span.name.as_str(), parent) {
         ("retransmit hole", _) => Role::Hole,
-        ("accept", _) => Role::Queue,
+        ("accept" | RECEIVER_FULL, _) => Role::Queue,
         ("connect", _) => Role::Wire,
         ("db pool wait", _) => Role::Pool,
         ("lock wait", Role::Backend) => Role::Lock,

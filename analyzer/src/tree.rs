@@ -5,6 +5,9 @@ use std::hash::Hash;
 
 use tierscope_model::{Evidence, Link, Span, SpanKind, Timestamp, Trace, attr};
 
+/// In a `send`: bytes waited for their receiver to read what had come before.
+pub(crate) const RECEIVER_FULL: &str = "receive queue full";
+
 /// One interval and the one that it hangs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node<Id> {

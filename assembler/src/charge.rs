@@ -9,6 +9,7 @@ use tierscope_model::{Doing, RequestId, Slice, Span, SpanId, attr};
 use crate::app::RequestKey;
 use crate::app_request::AppRequest;
 use crate::exchange::{Exchange, Passage};
+use crate::passage;
 use crate::threads::{Interval, Threads};
 use crate::timeline::sums;
 
@@ -42,7 +43,9 @@ pub(crate) fn receive_queues(
     own: Option<RequestId>,
     threads: &Threads,
 ) {
-    let queues = |span: &&mut Span| span.attributes.text(attr::PART) == Some("receive queue");
+    let queues = |span: &&mut Span| {
+        span.attributes.text(attr::PART) == Some(passage::QUEUE) || span.name == passage::FULL
+    };
     for span in spans.iter_mut().filter(queues) {
         let passage = match span.attributes.text(attr::DIRECTION) {
             Some("request") => &exchange.request,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tierscope_model::{Incomplete, Nanos, SocketCookie, Timestamp};
 
+use crate::full;
 use crate::http::HttpFacts;
 use crate::postgres::PgFacts;
 use crate::queue::{Open, Range};
@@ -48,6 +49,8 @@ pub(crate) struct Passage {
     /// Who took the last byte.
     pub(crate) last_reader: Option<Caller>,
     pub(crate) retransmits: Retransmits,
+    /// When its bytes waited at the sender for a reader.
+    pub(crate) full: Vec<full::Stretch>,
 }
 
 impl Passage {
@@ -75,6 +78,7 @@ impl Passage {
             reader: gate.or(took).map(|r| r.by),
             last_reader: took.map(|r| r.by),
             retransmits: Retransmits::measure(stream, range.lo, hi),
+            full: full::stretches(stream, range.lo, hi),
         }
     }
 

@@ -205,6 +205,26 @@ fn describe(part: &mut Span, resent: &Retransmits) {
     attributes.set(attr::NOT_MEASURED, all);
 }
 
+/// The stretches of `send` in which its bytes waited for the receiver.
+fn full(send: &Span, passage: &Passage, receiver: &Arc<Resource>) -> Vec<Span> {
+    let within = |&(start, end): &(Timestamp, Timestamp)| {
+        let time = (start.max(send.start), end.min(send.end));
+        let link = Link {
+            span_id: send.span_id,
+            evidence: send.parent.as_ref()?.evidence.clone(),
+        };
+        let id = derive(passage::FULL, &[send.span_id.0, start.0]);
+        let resource = receiver.clone();
+        let mut span = internal(id, Some(link), passage::FULL, time, resource);
+        let direction = send.attributes.get(attr::DIRECTION).cloned();
+        if let Some(direction) = direction {
+            span.attributes.set(attr::DIRECTION, direction);
+        }
+        (time.0 < time.1).then_some(span)
+    };
+    passage.full.iter().filter_map(within).collect()
+}
+
 /// The two ways of one exchange.
 struct Way<'a> {
     exchange: &'a Exchange,
@@ -255,6 +275,9 @@ impl Way<'_> {
                 passage::QUEUE => self.accept(&part, direction).into_iter().collect(),
                 _ => self.holes(&mut part, passage),
             };
+            if matches!(stretch.name, passage::SEND | passage::TRANSFER) {
+                inside.extend(full(&part, passage, to));
+            }
             out.push(part);
             out.append(&mut inside);
         }

@@ -21,6 +21,7 @@ mod endpoint;
 mod exchange;
 mod file_spans;
 mod files;
+mod full;
 mod handler;
 mod hop;
 mod http;

@@ -13,6 +13,9 @@ pub(crate) const TRANSFER: &str = "transfer";
 /// → the read that took the last byte.
 pub(crate) const QUEUE: &str = "receive queue";
 
+/// What of the first two was spent waiting for the receiver to read what had come before.
+pub(crate) const FULL: &str = "receive queue full";
+
 /// What the kernel of a recording had no hook for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gaps {

@@ -270,6 +270,12 @@ impl Stream {
         holding(&self.reads, offset, |r| (r.lo, r.hi))
     }
 
+    /// The reads that took bytes of `[lo, hi)`, in order.
+    pub(crate) fn reads_in(&self, lo: u64, hi: u64) -> impl Iterator<Item = &Read> {
+        let first = self.reads.partition_point(|r| r.hi <= lo);
+        self.reads.range(first..).take_while(move |r| r.lo < hi)
+    }
+
     /// Forgets what lies wholly below `offset`.
     pub(crate) fn prune(&mut self, offset: u64) {
         drop_below(&mut self.writes, offset, |w| w.hi);

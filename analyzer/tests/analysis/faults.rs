@@ -129,6 +129,14 @@ fn what_a_cpu_quota_kept_waiting_is_told_apart() {
 }
 
 #[test]
+fn an_answer_that_its_reader_lets_lie() {
+    let found = with(|r| (r.unsent, r.full) = (60 * MS, true));
+    let words = ["in nginx's receive queue (app → nginx)", "was asleep"];
+    says(&found, Kind::SocketBuffer, 60 * MS, &words);
+    assert_eq!(found.findings.len(), 1, "{found:?}");
+}
+
+#[test]
 fn a_retransmit() {
     let found = with(|r| r.hole = 212 * MS);
     let words = [

@@ -30,6 +30,8 @@ pub struct Request {
     pub hole: u64,
     /// How long the app's answer is kept from leaving once it is written.
     pub unsent: u64,
+    /// That is because nginx does not read it.
+    pub full: bool,
     pub cpu: u64,
     pub runnable: u64,
     /// What keeps threads runnable without a CPU is a quota.
@@ -56,6 +58,7 @@ impl Request {
             reader: Doing::Running,
             hole: 0,
             unsent: 0,
+            full: false,
             cpu: 400_000 + jitter,
             runnable: jitter / 20,
             throttled: false,
@@ -160,7 +163,16 @@ impl<'a> Maker<'a> {
         }
         let send = self.open(Some(upstream), "send", SpanKind::Internal, "app");
         self.part(send, "send", "nginx → app", "response");
-        self.now += 2_000 + self.request.unsent;
+        self.now += 2_000;
+        if self.request.full {
+            let name = "receive queue full";
+            let full = self.open(Some(send), name, SpanKind::Internal, "nginx");
+            let unsent = self.request.unsent;
+            self.slice(full, Doing::Waiting, unsent, Some("epoll_wait"));
+            self.close(full);
+        } else {
+            self.now += self.request.unsent;
+        }
         for span in [app, send] {
             let unsent = self.request.unsent;
             self.spans[span].attributes.set(attr::UNSENT_NS, unsent);

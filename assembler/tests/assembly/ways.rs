@@ -91,7 +91,12 @@ impl Scene {
     }
 
     fn reads(&mut self, time: u64) {
-        let (seq, until) = (self.conn.read[1], self.conn.written[1]);
+        self.reads_to(self.conn.written[1], time);
+    }
+
+    fn reads_to(&mut self, until: u32, time: u64) {
+        let seq = self.conn.read[1];
+        self.conn.read[1] = until;
         let recv = Recv {
             cookie: self.conn.cookies[0],
             pid: CLIENT,
@@ -174,6 +179,47 @@ fn an_answer_ends_when_its_last_byte_left() {
             .int(attr::UNSENT_NS),
         None
     );
+}
+
+#[test]
+fn an_answer_that_its_reader_lets_lie_waits_for_it_at_the_sender() {
+    const MS: u64 = 1_000_000;
+    let mut scene = Scene::asked();
+    let seq = scene.answers(3_060, (T, T + 100));
+    for (part, ms) in [(0, 0), (1_000, 30), (2_000, 60)] {
+        let (lo, hi) = (
+            seq + part,
+            seq + part + if part == 2_000 { 1_060 } else { 1_000 },
+        );
+        scene.leaves(lo, hi, T + ms * MS + 50);
+        scene.comes(lo, hi, lo, T + ms * MS + 70);
+        scene.reads_to(hi, T + (ms + 30) * MS);
+    }
+    let trace = scene.trace();
+    let send = answer_part(&trace, "send");
+    assert_eq!(times(send), (T, T + 60 * MS + 50));
+    let full = answer_part(&trace, "receive queue full");
+    assert_eq!(times(full), (T + 70, T + 60 * MS));
+    assert_eq!(full.parent_id(), Some(send.span_id));
+    assert_eq!(full.resource.pid, CLIENT);
+    let queue = answer_part(&trace, "receive queue");
+    assert_eq!(times(queue), (T + 60 * MS + 70, T + 90 * MS));
+}
+
+#[test]
+fn an_answer_that_is_written_late_waits_for_nobody() {
+    const MS: u64 = 1_000_000;
+    let mut scene = Scene::asked();
+    let seq = scene.answers(1_060, (T, T + 100));
+    scene.leaves(seq, seq + 500, T + 50);
+    scene.comes(seq, seq + 500, seq, T + 70);
+    scene.reads_to(seq + 500, T + 30 * MS);
+    // The reader was late, but what held the rest back was not that.
+    scene.leaves(seq + 500, seq + 1_060, T + 80);
+    scene.comes(seq + 500, seq + 1_060, seq + 500, T + 90 * MS);
+    scene.reads(T + 91 * MS);
+    let trace = scene.trace();
+    assert!(trace.spans.iter().all(|s| s.name != "receive queue full"));
 }
 
 #[test]

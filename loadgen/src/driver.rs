@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     io::{ErrorKind as Io, Read as _, Write as _},
+    net::TcpStream,
 };
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     poller::{Poller, TIMER},
     record::{ErrorKind, Record},
     schedule::Schedule,
+    slow::Slow,
     socket_info::SocketInfo,
 };
 
@@ -118,7 +120,11 @@ impl<'a> Driver<'a> {
             match &self.links[index].state {
                 State::Down { .. } => self.connect(index, now),
                 State::Opening { .. } => self.connect_failed(index, now),
-                State::Open { .. } => self.fail(index, ErrorKind::Timeout, now),
+                State::Open { .. } => {
+                    if !self.resume(index, now) {
+                        self.fail(index, ErrorKind::Timeout, now);
+                    }
+                }
             }
         }
     }
@@ -149,6 +155,7 @@ impl<'a> Driver<'a> {
         let written = stream.write(self.schedule.wire());
         let whole = written.is_ok_and(|length| length == self.schedule.wire().len());
         *flight = Some(Box::new(Flight {
+            slow: self.schedule.pause().map(Slow::new),
             request: self.schedule.take(),
             intended,
             send,
@@ -185,10 +192,32 @@ impl<'a> Driver<'a> {
             State::Down { .. } => Ok(()),
             State::Opening { .. } => self.opened(index),
             State::Open { .. } => {
-                self.read(index);
+                if !self.leaves(index)? {
+                    self.read(index);
+                }
                 Ok(())
             }
         }
+    }
+
+    /// Whether what can be read is left for later; then nothing is heard of it until then.
+    fn leaves(&mut self, index: usize) -> Result<bool, LoadError> {
+        let Some((stream, slow)) = slow(&mut self.links[index]) else {
+            return Ok(false);
+        };
+        let leaves = slow.leaves(clock::now());
+        if leaves {
+            self.poller.ignored(stream, index as u64)?;
+        }
+        Ok(leaves)
+    }
+
+    /// Goes on with an answer that was let lie long enough.
+    fn resume(&mut self, index: usize, now: u64) -> bool {
+        let Some((stream, slow)) = slow(&mut self.links[index]) else {
+            return false;
+        };
+        slow.resume(now) && self.poller.connected(stream, index as u64).is_ok()
     }
 
     fn read(&mut self, index: usize) {
@@ -263,7 +292,7 @@ impl<'a> Driver<'a> {
 
     fn connect(&mut self, index: usize, now: u64) {
         let link = &mut self.links[index];
-        let started = link.connect(self.options.target, now + self.timeout);
+        let started = link.connect(self.options, now + self.timeout);
         let watched = match &link.state {
             State::Opening { stream, .. } => self.poller.connecting(stream, index as u64).is_ok(),
             _ => false,
@@ -309,5 +338,17 @@ impl<'a> Driver<'a> {
         if self.outbox.push(record, now).is_err() {
             self.schedule.stop(now);
         }
+    }
+}
+
+/// The connection and its answer that is read slowly, where it is one.
+fn slow(link: &mut Link) -> Option<(&TcpStream, &mut Slow)> {
+    match &mut link.state {
+        State::Open {
+            stream,
+            flight: Some(flight),
+            ..
+        } => Some((stream, flight.slow.as_mut()?)),
+        _ => None,
     }
 }

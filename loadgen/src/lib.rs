@@ -22,6 +22,7 @@ mod record_file;
 mod request;
 mod run;
 mod schedule;
+mod slow;
 mod socket_info;
 mod summary;
 mod table;

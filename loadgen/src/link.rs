@@ -4,19 +4,22 @@ use std::{
     io,
     net::{SocketAddr, TcpStream},
     os::fd::AsRawFd as _,
-    time::Duration,
 };
 
 use nix::{
     errno::Errno,
-    sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket},
+    sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt,
+    },
 };
 
 use crate::{
     answer::Answer,
     clock::SECOND,
+    options::LoadOptions,
     record::{ErrorKind, Record},
     request::Request,
+    slow::Slow,
     socket_info::{SocketInfo, rtt},
 };
 
@@ -37,6 +40,8 @@ pub struct Flight {
     pub reads: Option<(u64, u64)>,
     /// What came back so far.
     pub answer: Answer,
+    /// Where it is to be read slowly.
+    pub slow: Option<Slow>,
 }
 
 impl Flight {
@@ -91,8 +96,16 @@ pub struct Link {
 
 impl Link {
     /// Connects and waits for it.
-    pub fn open(target: SocketAddr, timeout: Duration) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&target, timeout)?;
+    pub fn open(options: &LoadOptions) -> io::Result<Self> {
+        let stream = unconnected(options, SockFlag::empty())?;
+        // It holds for connect(2), too.
+        stream.set_write_timeout(Some(options.timeout))?;
+        let target = SockaddrStorage::from(options.target);
+        match connect(stream.as_raw_fd(), &target) {
+            Err(Errno::EINPROGRESS) => return Err(io::ErrorKind::TimedOut.into()),
+            connected => connected?,
+        }
+        stream.set_write_timeout(None)?;
         stream.set_nonblocking(true)?;
         let state = opened(stream)?;
         Ok(Self { state, backoff: 0 })
@@ -125,8 +138,8 @@ impl Link {
     }
 
     /// Starts to connect; given up at `deadline`, ns.
-    pub fn connect(&mut self, target: SocketAddr, deadline: u64) -> io::Result<()> {
-        let stream = connecting(target)?;
+    pub fn connect(&mut self, options: &LoadOptions, deadline: u64) -> io::Result<()> {
+        let stream = connecting(options)?;
         self.state = State::Opening { stream, deadline };
         Ok(())
     }
@@ -146,7 +159,13 @@ impl Link {
         match &self.state {
             State::Down { retry } => Some(*retry),
             State::Opening { deadline, .. } => Some(*deadline),
-            State::Open { flight, .. } => flight.as_ref().map(|flight| flight.intended + timeout),
+            State::Open { flight, .. } => {
+                let flight = flight.as_ref()?;
+                let over = flight.slow.as_ref().and_then(Slow::until);
+                Some(over.map_or(flight.intended + timeout, |over| {
+                    over.min(flight.intended + timeout)
+                }))
+            }
         }
     }
 
@@ -175,15 +194,25 @@ fn opened(stream: TcpStream) -> io::Result<State> {
 }
 
 /// std connects blocking only.
-fn connecting(target: SocketAddr) -> io::Result<TcpStream> {
-    let family = match target {
-        SocketAddr::V4(_) => AddressFamily::Inet,
-        SocketAddr::V6(_) => AddressFamily::Inet6,
-    };
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let stream = TcpStream::from(socket(family, SockType::Stream, flags, None)?);
-    match connect(stream.as_raw_fd(), &SockaddrStorage::from(target)) {
+fn connecting(options: &LoadOptions) -> io::Result<TcpStream> {
+    let stream = unconnected(options, SockFlag::SOCK_NONBLOCK)?;
+    let target = SockaddrStorage::from(options.target);
+    match connect(stream.as_raw_fd(), &target) {
         Ok(()) | Err(Errno::EINPROGRESS) => Ok(stream),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The window that a connection offers is that of its buffer when it connects.
+fn unconnected(options: &LoadOptions, flags: SockFlag) -> io::Result<TcpStream> {
+    let family = match options.target {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let flags = flags | SockFlag::SOCK_CLOEXEC;
+    let stream = TcpStream::from(socket(family, SockType::Stream, flags, None)?);
+    if let Some(bytes) = options.receive_buffer {
+        setsockopt(&stream, sockopt::RcvBuf, &bytes)?;
+    }
+    Ok(stream)
 }

@@ -38,6 +38,8 @@ pub struct LoadOptions {
     pub steps: Vec<Step>,
     /// Keep-alive connections, opened before the first intended time.
     pub connections: usize,
+    /// Room for what came and was not read, per connection; the kernel's own choice if left out. Bytes.
+    pub receive_buffer: Option<usize>,
     /// How long requests are due; answers may come up to `timeout` later.
     pub duration: Duration,
     /// Same seed, same sequence of requests.

@@ -55,7 +55,13 @@ impl Poller {
             .add(fd, EpollEvent::new(EpollFlags::EPOLLOUT, token))?)
     }
 
-    /// From now on watches a socket that has connected until it can be read.
+    /// From now on does not watch a socket; its end and its failure are told still.
+    pub fn ignored(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
+        let mut event = EpollEvent::new(EpollFlags::empty(), token);
+        Ok(self.epoll.modify(fd, &mut event)?)
+    }
+
+    /// From now on watches a socket that has connected, or was ignored, until it can be read.
     pub fn connected(&self, fd: impl AsFd, token: u64) -> io::Result<()> {
         let mut event = EpollEvent::new(EpollFlags::EPOLLIN, token);
         Ok(self.epoll.modify(fd, &mut event)?)

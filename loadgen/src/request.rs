@@ -1,6 +1,6 @@
 //! One request of the sequence, and its bytes.
 
-use std::{io::Write as _, sync::Arc};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 /// A request as the seed made it: a pure function of the mix, the seed and `n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Request {
     pub target: String,
     /// JSON body.
     pub body: Option<String>,
-    /// Value of the `X-Lab-Fault` header.
+    /// Value of the `X-Lab-Fault` header, or what the client does wrong itself: `slow_read_ms=N`.
     pub fault: Option<Arc<str>>,
 }
 
@@ -23,6 +23,12 @@ impl Request {
     /// The path without its query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or(&self.target)
+    }
+
+    /// How long the client lets each of the first parts of the answer lie, where it reads slowly.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let ms = self.fault.as_deref()?.strip_prefix("slow_read_ms=")?;
+        ms.parse().ok().map(Duration::from_millis)
     }
 
     /// Puts head and body into `wire`, in place of what was there.
@@ -34,7 +40,7 @@ impl Request {
             "{} {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tierscope-loadgen\r\nAccept: */*\r\n",
             self.method, self.target
         );
-        if let Some(fault) = &self.fault {
+        if let Some(fault) = self.fault.as_ref().filter(|_| self.pause().is_none()) {
             _ = write!(wire, "X-Lab-Fault: {fault}\r\n");
         }
         if let Some(body) = &self.body {

@@ -1,6 +1,6 @@
 //! A run from set-up to summary.
 
-use std::{io, net::SocketAddr, sync::mpsc, thread, time::Duration};
+use std::{io, sync::mpsc, thread, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -41,7 +41,7 @@ pub fn run(options: &LoadOptions, progress: bool) -> Result<Summary, LoadError> 
         hold(io::stdin().lock())?;
     }
     let begin = clock::now();
-    let links = connect(options.target, options.connections, options.timeout)?;
+    let links = connect(options)?;
     let start = clock::now() + LEAD;
     if let Some(begun) = options.begun {
         begun(start);
@@ -74,16 +74,16 @@ fn hold(mut input: impl io::BufRead) -> Result<(), LoadError> {
     }
 }
 
-fn connect(target: SocketAddr, count: usize, timeout: Duration) -> Result<Vec<Link>, LoadError> {
+fn connect(options: &LoadOptions) -> Result<Vec<Link>, LoadError> {
     let open = |number| {
         thread::sleep(STAGGER);
-        Link::open(target, timeout).map_err(|source| LoadError::Connect {
-            target,
+        Link::open(options).map_err(|source| LoadError::Connect {
+            target: options.target,
             number,
             source,
         })
     };
-    (1..=count).map(open).collect()
+    (1..=options.connections).map(open).collect()
 }
 
 fn bar(duration: Duration, progress: bool) -> ProgressBar {

@@ -3,6 +3,8 @@
 //! Request `n` is due at `start + n / rate`, where the rate may change at given times, and follows from the seed and `n` alone, so the queue
 //! of requests that wait for a connection is nothing but the numbers from the next one to the clock.
 
+use std::time::Duration;
+
 use crate::{
     clock::SECOND,
     options::{LoadOptions, Mode, Step},
@@ -54,6 +56,11 @@ impl<'a> Schedule<'a> {
     /// Head and body of the next request.
     pub fn wire(&self) -> &[u8] {
         &self.wire
+    }
+
+    /// How long each of the first parts of the next request's answer is to be let lie.
+    pub fn pause(&self) -> Option<Duration> {
+        self.next.pause()
     }
 
     /// Takes the next request, and makes the one after it.

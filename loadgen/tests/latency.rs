@@ -117,3 +117,32 @@ fn a_stall_shows_in_the_intended_latency() {
     assert!(summary.send_lag.max_ns > 400_000_000);
     assert_eq!(summary.total.ok, 300);
 }
+
+#[test]
+fn a_slow_reader_is_slow_by_as_much_as_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = serve(|_, stream| {
+        let body = "x".repeat(6_000);
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n{body}"
+        )
+        .is_ok()
+    });
+    let mix = mix(&["/slow", "/fast"]).with_fault("/slow", 1.0, "slow_read_ms=30");
+    let mut options = options(server, 40.0, mix.unwrap());
+    options.receive_buffer = Some(2_048);
+    options.records = Some(directory.path().join("client.jsonl"));
+    run(&options, false).unwrap();
+    let records = read(options.records.as_ref().unwrap());
+    let took = |path: &'static str| {
+        let own = records.iter().filter(move |record| *record.path == *path);
+        own.map(from_send)
+    };
+    let millisecond = 1_000_000;
+    assert!(took("/slow").count() > 3 && took("/fast").count() > 3);
+    assert!(took("/slow").all(|took| took >= 60 * millisecond));
+    // Two pauses, not three; and the others do not wait for them.
+    assert!(took("/slow").min() < Some(80 * millisecond));
+    assert!(took("/fast").min() < Some(20 * millisecond));
+}

@@ -36,6 +36,9 @@ pub struct Args {
     /// Keep-alive connections.
     #[arg(long, default_value_t = 16)]
     connections: usize,
+    /// Room for what came and was not read, per connection, in bytes; the kernel's own choice if left out.
+    #[arg(long, value_name = "BYTES")]
+    receive_buffer: Option<usize>,
     /// Same seed, same requests.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -45,7 +48,8 @@ pub struct Args {
     /// Leave out what writes: send the mix's GET requests only.
     #[arg(long)]
     read_only: bool,
-    /// A share of an endpoint's requests carries X-Lab-Fault, e.g. search:0.02:db_ms=200.
+    /// A share of an endpoint's requests carries X-Lab-Fault, e.g. search:0.02:db_ms=200; or, with
+    /// slow_read_ms=N, their client lets the answer's first two parts lie for N ms each.
     #[arg(long, value_name = "ENDPOINT:SHARE:FAULT", value_parser = parse_fault)]
     fault: Vec<Fault>,
     /// One JSON line per request goes here.
@@ -137,6 +141,7 @@ pub fn run(args: Args) -> anyhow::Result<Done> {
         mode,
         steps: args.step.clone(),
         connections: args.connections,
+        receive_buffer: args.receive_buffer,
         duration,
         seed: args.seed,
         mix: mix(&args)?,

@@ -99,6 +99,7 @@ pub fn options(target: SocketAddr, rate: f64, mix: Mix) -> LoadOptions {
         host: "test".to_owned(),
         mode: Mode::Open { rate },
         connections: 4,
+        receive_buffer: None,
         duration: Duration::from_millis(500),
         seed: 1,
         mix,

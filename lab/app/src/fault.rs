@@ -10,7 +10,7 @@ use axum::http::HeaderName;
 use nix::time::{ClockId, clock_gettime};
 
 /// The request header, comma-separated: `db_ms=N`, `handler_ms=N`, `cpu_ms=N`, `file_ms=N`,
-/// `n_plus_one`, `cache_bypass`, `panic`. A repeated fault counts once, its last value.
+/// `n_plus_one`, `file_per_row`, `cache_bypass`, `panic`. A repeated fault counts once, its last value.
 pub const HEADER: HeaderName = HeaderName::from_static("x-lab-fault");
 
 /// Longest latency of one layer, in ms: a typing error must not hang the lab.
@@ -21,7 +21,7 @@ const LIMIT_MS: u64 = 60_000;
 pub enum FaultError {
     /// Not a fault there is.
     #[error(
-        "unknown fault `{0}`: expected db_ms=N, handler_ms=N, cpu_ms=N, file_ms=N, n_plus_one, cache_bypass or panic"
+        "unknown fault `{0}`: expected db_ms=N, handler_ms=N, cpu_ms=N, file_ms=N, n_plus_one, file_per_row, cache_bypass or panic"
     )]
     UnknownFault(String),
     /// Not a layer there is.
@@ -84,6 +84,8 @@ pub struct Faults {
     pub latency: Latency,
     /// Load orders, or users, one by one.
     pub n_plus_one: bool,
+    /// Read a file for each row of a report.
+    pub file_per_row: bool,
     /// Treat every cache lookup as a miss and store nothing.
     pub cache_bypass: bool,
     /// Panic while serialising.
@@ -108,6 +110,7 @@ impl Faults {
         let unknown = || FaultError::UnknownFault(entry.to_owned());
         match entry {
             "n_plus_one" => self.n_plus_one = true,
+            "file_per_row" => self.file_per_row = true,
             "cache_bypass" => self.cache_bypass = true,
             "panic" => self.panic = true,
             _ => {
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn header_lists_every_fault() {
         let faults: Faults =
-            "db_ms=1, handler_ms=2,cpu_ms=3,file_ms=4,n_plus_one,cache_bypass,panic"
+            "db_ms=1, handler_ms=2,cpu_ms=3,file_ms=4,n_plus_one,file_per_row,cache_bypass,panic"
                 .parse()
                 .expect("every fault is known");
         let latency = Latency {
@@ -189,6 +192,7 @@ mod tests {
         let all = Faults {
             latency,
             n_plus_one: true,
+            file_per_row: true,
             cache_bypass: true,
             panic: true,
         };

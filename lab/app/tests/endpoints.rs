@@ -131,6 +131,8 @@ fn report_is_rendered_and_repeatable() {
     assert_eq!(html.matches("<tr><td>").count(), 11, "{html}");
     assert!(!html.contains("{{"), "{html}");
     assert_eq!(service.get("/api/report/7", &[]).json(), report);
+    let faulty = service.get("/api/report/7", &["X-Lab-Fault: file_per_row"]);
+    assert_eq!(faulty.json(), report);
 }
 
 #[test]

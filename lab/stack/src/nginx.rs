@@ -20,10 +20,21 @@ const TEMPLATE: &str = include_str!("../../../nginx/nginx.conf.template");
 
 /// The configuration of an nginx that listens on `listen` and proxies to `upstream`, an address or
 /// `unix:PATH`. Its paths
-/// are relative to a prefix directory, whose sibling `logs` takes the logs.
+/// are relative to a prefix directory, whose sibling `logs` takes the logs. A `rate_limit` other than 0, in
+/// requests per second, holds while a file `limited` is in that directory.
 #[must_use]
-pub fn configuration(listen: SocketAddr, upstream: &str, workers: usize) -> String {
+pub fn configuration(
+    listen: SocketAddr,
+    upstream: &str,
+    workers: usize,
+    rate_limit: u32,
+) -> String {
     TEMPLATE
+        .replace(
+            "    @LIMITED@",
+            if rate_limit > 0 { "    " } else { "    # " },
+        )
+        .replace("@RATE@", &rate_limit.to_string())
         .replace("@LISTEN@", &listen.to_string())
         .replace("@UPSTREAM@", upstream)
         .replace("@WORKERS@", &workers.to_string())

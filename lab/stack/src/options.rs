@@ -54,6 +54,10 @@ pub struct LabOptions {
     pub app_workers: usize,
     /// Worker processes of nginx.
     pub nginx_workers: usize,
+    /// Requests per second that nginx passes on, later ones later, while there is a file `nginx/limited` in
+    /// the directory; 0 for all at once.
+    #[serde(default)]
+    pub rate_limit: u32,
     /// The lab ends with the process that started it, however that ends.
     pub owned: bool,
     /// The app's binary; `None` looks for it beside the running program.
@@ -79,6 +83,7 @@ impl LabOptions {
             shared_buffers: None,
             app_workers: 2,
             nginx_workers: 2,
+            rate_limit: 0,
             owned: false,
             app: None,
         }

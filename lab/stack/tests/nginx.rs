@@ -41,7 +41,7 @@ impl Proxy {
         std::fs::create_dir(dir.path().join("logs")).expect("logs");
         let free = TcpListener::bind("127.0.0.1:0").expect("port");
         let address = free.local_addr().expect("address");
-        let text = tierscope_stack::nginx::configuration(address, &echo().to_string(), 1);
+        let text = tierscope_stack::nginx::configuration(address, &echo().to_string(), 1, 0);
         std::fs::write(prefix.join("nginx.conf"), text).expect("configuration");
         drop(free);
         let nginx = Command::new(binary)

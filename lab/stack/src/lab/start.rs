@@ -92,7 +92,8 @@ impl Lab {
         } else {
             upstream.to_string()
         };
-        let text = nginx::configuration(listen, &upstream, options.nginx_workers);
+        let text =
+            nginx::configuration(listen, &upstream, options.nginx_workers, options.rate_limit);
         let child = nginx::start(account, &program.path, &dir, &text)?;
         nginx::wait(self.keep(child), &dir, listen)?;
         self.record(Role::Nginx, listen, program.clone())

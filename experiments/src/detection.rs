@@ -328,6 +328,7 @@ mod tests {
             header: None,
             from: from_ms * MS,
             to: (from_ms + took_ms) * MS,
+            port: None,
         }
     }
 

@@ -31,7 +31,7 @@ pub enum Error {
     #[error("the load generator {what}: see {log}")]
     Load { what: String, log: PathBuf },
     #[error(
-        "the app does not understand the fault {header:?}: it knows db_ms=N, handler_ms=N, cpu_ms=N, file_ms=N, n_plus_one, cache_bypass and panic, comma-separated"
+        "the app does not understand the fault {header:?}: it knows db_ms=N, handler_ms=N, cpu_ms=N, file_ms=N, n_plus_one, file_per_row, cache_bypass and panic, comma-separated"
     )]
     FaultRefused { header: String },
     #[error("{fault} cannot be injected on this host: {reason}")]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::folder::{Folder, private_file};
 use crate::inject::Alarm;
-use crate::spec::{Experiment, Rate};
+use crate::spec::{Experiment, Load, Rate};
 
 /// How the line begins in which a held load says when its first request is due (CLOCK_MONOTONIC, ns).
 pub const BEGINS: &str = "begins ";
@@ -142,6 +142,7 @@ fn command(experiment: &Experiment, program: &Path, target: SocketAddr) -> Comma
         .args(load.read_only.then_some("--read-only"))
         .args(["--duration", &load.duration_s.to_string()])
         .args(["--connections", &load.connections.to_string()])
+        .args(receive_buffer(load))
         .args(["--seed", &load.seed.to_string()])
         .args(faults(experiment));
     for step in &load.steps {
@@ -161,6 +162,11 @@ fn copy(said: impl Read, begins: &Sender<u64>, mut summary: File) -> io::Result<
         _ => summary.write_all(line.as_bytes())?,
     }
     io::copy(&mut said, &mut summary).map(drop)
+}
+
+fn receive_buffer(load: &Load) -> impl Iterator<Item = String> {
+    let bytes = load.receive_buffer.into_iter();
+    bytes.flat_map(|bytes| ["--receive-buffer".to_owned(), bytes.to_string()])
 }
 
 fn pace(rate: Rate) -> Vec<String> {

@@ -21,6 +21,8 @@ pub(crate) struct Request<'a> {
     /// CLOCK_MONOTONIC, nanoseconds.
     pub(crate) from: u64,
     pub(crate) to: u64,
+    /// The client's own port.
+    pub(crate) port: Option<u16>,
 }
 
 /// One fault of an experiment, in all requests that it can have reached.
@@ -45,6 +47,7 @@ pub(crate) fn requests(client: &[Record]) -> Vec<Request<'_>> {
             header: record.fault.as_deref(),
             from: record.send_ns?,
             to: record.last_byte_ns?,
+            port: record.local_port,
         })
     });
     answered.collect()
@@ -130,7 +133,12 @@ impl Reach {
 fn hit(held: &Held, request: &Request<'_>) -> Option<Option<Nanos>> {
     let mut hits = held.hits.iter().filter(|hit| match hit.request {
         Some(id) => id == request.id,
-        None => request.from < hit.to_ns && hit.from_ns < request.to,
+        None => {
+            let there = |port: &u16| hit.clients.is_empty() || hit.clients.contains(port);
+            request.from < hit.to_ns
+                && hit.from_ns < request.to
+                && request.port.as_ref().is_none_or(there)
+        }
     });
     let hit = hits.next()?;
     Some(hit.magnitude_ns.or(held.magnitude_ns))

@@ -141,13 +141,17 @@ fn check_host() -> Result<()> {
 fn lab_options(experiment: &Experiment) -> LabOptions {
     // On disk, and not in the run folder: that is private to its owner, while PostgreSQL refuses root.
     let dir = format!("/var/tmp/tierscope-run-{}", std::process::id());
-    LabOptions {
+    let mut options = LabOptions {
         truth: true,
         faults: true,
         owned: true,
         shared_buffers: experiment.lab.shared_buffers.clone(),
         ..LabOptions::new(dir)
+    };
+    for window in &experiment.window {
+        window.inject.prepare(&mut options);
     }
+    options
 }
 
 fn record(

@@ -74,6 +74,9 @@ pub struct Load {
     /// Keep-alive connections.
     #[serde(deserialize_with = "connections")]
     pub connections: usize,
+    /// Room for what came to the client and was not read, per connection, in bytes.
+    #[serde(default)]
+    pub receive_buffer: Option<usize>,
     /// Same seed, same requests.
     pub seed: u64,
     /// Only what changes nothing is sent, and PostgreSQL is kept from reading on its own.
@@ -119,7 +122,8 @@ pub struct Fault {
     /// Share of its requests, 0 to 1, chosen by the seed.
     #[serde(deserialize_with = "share")]
     pub share: f64,
-    /// The header's value, e.g. `db_ms=200`.
+    /// The header's value, e.g. `db_ms=200`; or what the load generator does itself, `slow_read_ms=30`: it
+    /// lets the first two parts of the answer lie for so long each.
     #[serde(deserialize_with = "header")]
     pub header: String,
     /// Where the time goes, e.g. `app → postgres`.

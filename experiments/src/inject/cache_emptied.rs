@@ -53,6 +53,7 @@ impl Injector for Emptier {
             to_ns: ticked.to_ns,
             request: None,
             magnitude_ns: None,
+            clients: Vec::new(),
             what: format!("emptied {} times", ticked.times),
         });
         Ok(hit.into_iter().collect())

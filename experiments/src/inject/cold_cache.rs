@@ -55,6 +55,7 @@ impl Injector for Dropper {
             to_ns: ticked.to_ns,
             request: None,
             magnitude_ns: None,
+            clients: Vec::new(),
             what: format!("pages dropped {} times", ticked.times),
         });
         Ok(hit.into_iter().collect())

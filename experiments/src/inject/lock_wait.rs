@@ -52,6 +52,7 @@ impl Injector for RowLock {
             to_ns,
             request: None,
             magnitude_ns: None,
+            clients: Vec::new(),
             what: format!("{rows} rows locked"),
         });
         Ok(hit.into_iter().collect())

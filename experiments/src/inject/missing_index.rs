@@ -62,6 +62,7 @@ impl Injector for HiddenIndex {
             to_ns,
             request: None,
             magnitude_ns: None,
+            clients: Vec::new(),
             what: format!("{} hidden from the planner", self.index),
         });
         Ok(hit.into_iter().collect())

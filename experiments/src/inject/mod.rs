@@ -2,13 +2,22 @@
 //!
 //! An injector is a file of its own here, a variant of [`Fault`], and a line in [`Fault::injector`].
 
+mod busy_disk;
 mod cache_emptied;
+mod cgroup;
 mod clock;
 mod cold_cache;
+mod cpu_hog;
+mod cpu_quota;
 mod lock_wait;
 mod missing_index;
 mod net;
+mod nginx_stop;
+#[cfg(test)]
+mod owner;
 mod pool_held;
+mod process;
+mod rate_limit;
 mod schedule;
 mod ticker;
 #[allow(dead_code, reason = "for injectors outside of the lab")]
@@ -16,7 +25,7 @@ mod undo;
 
 use serde::{Deserialize, Serialize};
 use tierscope_model::{Nanos, RequestId};
-use tierscope_stack::Lab;
+use tierscope_stack::{Lab, LabOptions};
 
 use crate::error::Result;
 
@@ -44,6 +53,9 @@ pub struct Hit {
     /// The delay that it made, where the injector knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub magnitude_ns: Option<Nanos>,
+    /// The ports of the clients that it could reach, where not all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<u16>,
     /// In words.
     pub what: String,
 }
@@ -59,6 +71,16 @@ pub(crate) struct Site<'a> {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Fault {
+    /// Writers keep the lab's disk busy.
+    BusyDisk(busy_disk::BusyDisk),
+    /// A hog takes the app's CPU.
+    CpuHog(cpu_hog::CpuHog),
+    /// The app's CPU time is limited.
+    CpuQuota(cpu_quota::CpuQuota),
+    /// One of nginx's workers is stopped.
+    NginxStop(nginx_stop::NginxStop),
+    /// nginx holds requests that come too fast.
+    RateLimit(rate_limit::RateLimit),
     /// Another session holds rows.
     LockWait(lock_wait::LockWait),
     /// The planner does without an index.
@@ -82,10 +104,22 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What the lab must be told at its start for it.
+    pub(crate) fn prepare(&self, lab: &mut LabOptions) {
+        if let Fault::RateLimit(fault) = self {
+            fault.prepare(lab);
+        }
+    }
+
     /// What makes it. Whatever can be told before the load begins is told here: what this host cannot
     /// do is [`crate::Error::Refused`].
     fn injector<'a>(&self, site: Site<'a>) -> Result<Box<dyn Injector + 'a>> {
         match self {
+            Fault::BusyDisk(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::CpuHog(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::CpuQuota(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::NginxStop(fault) => Ok(Box::new(fault.injector(site)?)),
+            Fault::RateLimit(fault) => Ok(Box::new(fault.injector(site))),
             Fault::LockWait(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::MissingIndex(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::PoolHeld(fault) => Ok(Box::new(fault.injector(site)?)),
@@ -102,6 +136,11 @@ impl Fault {
     /// Its name, as `kind` has it.
     pub fn name(&self) -> &'static str {
         match self {
+            Fault::BusyDisk(_) => "busy-disk",
+            Fault::CpuHog(_) => "cpu-hog",
+            Fault::CpuQuota(_) => "cpu-quota",
+            Fault::NginxStop(_) => "nginx-stop",
+            Fault::RateLimit(_) => "rate-limit",
             Fault::LockWait(_) => "lock-wait",
             Fault::MissingIndex(_) => "missing-index",
             Fault::PoolHeld(_) => "pool-held",

@@ -93,6 +93,7 @@ impl Injector for Holders {
             to_ns,
             request: None,
             magnitude_ns: None,
+            clients: Vec::new(),
             what: format!("{answers} connections held"),
         });
         Ok(hit.into_iter().collect())

@@ -1,0 +1,233 @@
+//! A busy disk under the lab: writers that pass by the page cache keep it at work, while the app and
+//! PostgreSQL wait for their syncs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use super::{Hit, Injector, Site, clock::now};
+use crate::error::{Error, Result};
+
+/// Each writer's file has so many chunks; it writes them in turn.
+const CHUNKS: u64 = 4;
+/// What writing past the cache must be aligned to, on any disk.
+const ALIGNED: usize = 4096;
+/// Between two syncs of our own.
+const PAUSE: Duration = Duration::from_millis(2);
+/// A sync of our own that took at least so long shows that the disk was busy. Nanoseconds.
+const LONG: u64 = 10_000_000;
+
+/// How busy the disk is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct BusyDisk {
+    /// Threads that write, 1 to 64.
+    #[serde(deserialize_with = "writers")]
+    writers: usize,
+    /// What each writes at once, 1 to 16 MiB; of disk space it takes four times as much.
+    #[serde(deserialize_with = "chunk_mib")]
+    chunk_mib: usize,
+}
+
+impl BusyDisk {
+    pub(super) fn injector(&self, site: Site<'_>) -> Result<Writers> {
+        // There, whatever becomes of us, it is removed with the lab.
+        Writers::under(site.lab.dir().join("busy-disk"), self)
+    }
+}
+
+/// Threads that write to files in a directory of their own, and one that syncs as the app does.
+#[derive(Debug)]
+pub(super) struct Writers {
+    dir: PathBuf,
+    files: Vec<File>,
+    chunk: usize,
+    probe: File,
+    busy: Option<Busy>,
+}
+
+#[derive(Debug)]
+struct Busy {
+    over: Arc<AtomicBool>,
+    writers: Vec<JoinHandle<io::Result<()>>>,
+    probe: JoinHandle<io::Result<Vec<Hit>>>,
+}
+
+impl Writers {
+    fn under(dir: PathBuf, fault: &BusyDisk) -> Result<Writers> {
+        fs::create_dir(&dir).map_err(Error::write(&dir))?;
+        let files: io::Result<Vec<File>> = (0..fault.writers)
+            .map(|number| past_the_cache(&dir.join(number.to_string())))
+            .collect();
+        let refused = |error: io::Error| Error::Refused {
+            fault: "busy-disk",
+            reason: format!("{}: {error}", dir.display()),
+        };
+        Ok(Writers {
+            files: files.map_err(refused)?,
+            chunk: fault.chunk_mib << 20,
+            probe: File::create(dir.join("probe")).map_err(Error::write(&dir))?,
+            busy: None,
+            dir,
+        })
+    }
+
+    fn start(&self) -> io::Result<Busy> {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut writers = Vec::new();
+        for file in &self.files {
+            let (file, chunk, over) = (file.try_clone()?, self.chunk, over.clone());
+            writers.push(thread::spawn(move || write(&file, chunk, &over)));
+        }
+        let (probe, told) = (self.probe.try_clone()?, over.clone());
+        let probe = thread::spawn(move || sync(&probe, &told));
+        Ok(Busy {
+            over,
+            writers,
+            probe,
+        })
+    }
+}
+
+impl Injector for Writers {
+    fn begin(&mut self) -> Result<()> {
+        self.busy = Some(self.start().map_err(failed)?);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<Vec<Hit>> {
+        let Some(busy) = self.busy.take() else {
+            return Ok(Vec::new());
+        };
+        busy.over.store(true, Ordering::Relaxed);
+        for writer in busy.writers {
+            joined(writer).map_err(failed)?;
+        }
+        joined(busy.probe).map_err(failed)
+    }
+}
+
+impl Drop for Writers {
+    fn drop(&mut self) {
+        // Whoever wants to know calls `end`; the lab removes what is left.
+        let _ = self.end();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn past_the_cache(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .custom_flags(OFlag::O_DIRECT.bits())
+        .open(path)
+}
+
+fn write(file: &File, chunk: usize, over: &AtomicBool) -> io::Result<()> {
+    // What repeats may be stored as a hole by disks that look.
+    let noise = |at: usize| (at as u32).wrapping_mul(2_654_435_761).to_le_bytes()[3];
+    let buffer: Vec<u8> = (0..chunk + ALIGNED).map(noise).collect();
+    let first = buffer.as_ptr().align_offset(ALIGNED);
+    let chunk = &buffer[first..first + chunk];
+    for turn in 0.. {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        file.write_all_at(chunk, turn % CHUNKS * chunk.len() as u64)?;
+    }
+    Ok(())
+}
+
+/// Writes and syncs as the app does; tells of the syncs that took long.
+fn sync(mut file: &File, over: &AtomicBool) -> io::Result<Vec<Hit>> {
+    let mut hits: Vec<Hit> = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        file.write_all(b"a line as the app writes it\n")?;
+        let from_ns = now();
+        file.sync_all()?;
+        let to_ns = now();
+        if to_ns - from_ns >= LONG {
+            hits.push(Hit {
+                from_ns,
+                to_ns,
+                request: None,
+                magnitude_ns: None,
+                clients: Vec::new(),
+                what: format!(
+                    "a sync beside it took {:.1} ms",
+                    (to_ns - from_ns) as f64 / 1e6
+                ),
+            });
+        }
+        thread::sleep(PAUSE);
+    }
+    Ok(hits)
+}
+
+fn joined<T>(thread: JoinHandle<T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::Inject {
+        fault: "busy-disk",
+        reason: error.to_string(),
+    }
+}
+
+fn writers<'de, D: Deserializer<'de>>(input: D) -> std::result::Result<usize, D::Error> {
+    bounded(input, 64)
+}
+
+fn chunk_mib<'de, D: Deserializer<'de>>(input: D) -> std::result::Result<usize, D::Error> {
+    bounded(input, 16)
+}
+
+fn bounded<'de, D: Deserializer<'de>>(
+    input: D,
+    most: usize,
+) -> std::result::Result<usize, D::Error> {
+    let number = usize::deserialize(input)?;
+    if (1..=most).contains(&number) {
+        return Ok(number);
+    }
+    Err(D::Error::custom(format!("expected 1 to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_is_busy_until_it_ends_and_nothing_is_left() {
+        let above = tempfile::tempdir_in("/var/tmp").expect("a folder");
+        let dir = above.path().join("busy");
+        let fault = BusyDisk {
+            writers: 2,
+            chunk_mib: 1,
+        };
+        let mut disk = match Writers::under(dir.clone(), &fault) {
+            Err(Error::Refused { reason, .. }) => return println!("skipped: {reason}"),
+            disk => disk.expect("writers"),
+        };
+        disk.begin().expect("it is busy");
+        thread::sleep(Duration::from_millis(100));
+        disk.end().expect("it is over");
+        let size = |name: &str| fs::metadata(dir.join(name)).expect("there").len();
+        let most = (CHUNKS as usize * fault.chunk_mib) << 20;
+        assert_eq!([size("0"), size("1")], [most as u64; 2], "bounded");
+        assert!(size("probe") > 0);
+        drop(disk);
+        assert!(!dir.exists());
+    }
+}

@@ -73,10 +73,11 @@ impl Cause {
 
 impl CauseKind {
     /// All of them.
-    pub(crate) const ALL: [CauseKind; 15] = [
+    pub(crate) const ALL: [CauseKind; 16] = [
         CauseKind::Retransmit,
         CauseKind::Unread,
         CauseKind::RunQueue,
+        CauseKind::Throttled,
         CauseKind::Send,
         CauseKind::Wire,
         CauseKind::Pool,

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tierscope_tracer::wire_record::*;
-
 use crate::records::Records;
 use crate::workload::{Workload, gate};
 use crate::{can_trace, emulated, trace};

@@ -49,7 +49,7 @@ impl BusyDisk {
 pub(super) struct Writers {
     dir: PathBuf,
     files: Vec<File>,
-    chunk: usize,
+    chunk: Arc<Chunk>,
     probe: File,
     busy: Option<Busy>,
 }
@@ -73,7 +73,7 @@ impl Writers {
         };
         Ok(Writers {
             files: files.map_err(refused)?,
-            chunk: fault.chunk_mib << 20,
+            chunk: Arc::new(Chunk::of(fault.chunk_mib << 20)),
             probe: File::create(dir.join("probe")).map_err(Error::write(&dir))?,
             busy: None,
             dir,
@@ -84,8 +84,8 @@ impl Writers {
         let over = Arc::new(AtomicBool::new(false));
         let mut writers = Vec::new();
         for file in &self.files {
-            let (file, chunk, over) = (file.try_clone()?, self.chunk, over.clone());
-            writers.push(thread::spawn(move || write(&file, chunk, &over)));
+            let (file, chunk, over) = (file.try_clone()?, self.chunk.clone(), over.clone());
+            writers.push(thread::spawn(move || write(&file, chunk.bytes(), &over)));
         }
         let (probe, told) = (self.probe.try_clone()?, over.clone());
         let probe = thread::spawn(move || sync(&probe, &told));
@@ -131,12 +131,28 @@ fn past_the_cache(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn write(file: &File, chunk: usize, over: &AtomicBool) -> io::Result<()> {
-    // What repeats may be stored as a hole by disks that look.
-    let noise = |at: usize| (at as u32).wrapping_mul(2_654_435_761).to_le_bytes()[3];
-    let buffer: Vec<u8> = (0..chunk + ALIGNED).map(noise).collect();
-    let first = buffer.as_ptr().align_offset(ALIGNED);
-    let chunk = &buffer[first..first + chunk];
+/// What is written, made before it is needed: only the disk is to be busy.
+#[derive(Debug)]
+struct Chunk {
+    buffer: Vec<u8>,
+    size: usize,
+}
+
+impl Chunk {
+    fn of(size: usize) -> Chunk {
+        // What repeats may be stored as a hole by disks that look.
+        let noise = |at: usize| (at as u32).wrapping_mul(2_654_435_761).to_le_bytes()[3];
+        let buffer = (0..size + ALIGNED).map(noise).collect();
+        Chunk { buffer, size }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        let first = self.buffer.as_ptr().align_offset(ALIGNED);
+        &self.buffer[first..first + self.size]
+    }
+}
+
+fn write(file: &File, chunk: &[u8], over: &AtomicBool) -> io::Result<()> {
     for turn in 0.. {
         if over.load(Ordering::Relaxed) {
             break;

@@ -54,7 +54,7 @@ pub(crate) fn receive_queues(
         let Some(reader) = passage.as_ref().and_then(|p| p.last_reader) else {
             continue;
         };
-        let slices = threads.meanwhile(reader.tid, (span.start, span.end), own);
+        let slices = threads.meanwhile(reader, (span.start, span.end), own);
         put(span, slices);
     }
 }

@@ -33,6 +33,7 @@ mod page_read;
 mod passage;
 mod phase;
 mod piece;
+mod poller;
 mod postgres;
 mod probed;
 mod process;

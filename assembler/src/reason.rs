@@ -50,6 +50,16 @@ pub(crate) fn parks(switch: &Switch) -> bool {
     waits && switch.off == Off::Sleeping
 }
 
+/// Whether the thread lay down to be told of events.
+pub(crate) fn polls(switch: &Switch) -> bool {
+    let number = switch.syscall.and_then(|n| Sysno::new(n as usize));
+    let polls = matches!(
+        number,
+        Some(Sysno::epoll_wait | Sysno::epoll_pwait | Sysno::epoll_pwait2)
+    );
+    polls && switch.off == Off::Sleeping
+}
+
 #[cfg(test)]
 mod tests {
     use tierscope_model::{Before, Timestamp};

@@ -13,7 +13,9 @@ use crate::blocks::Blocks;
 use crate::files::{Call, Files, Paths};
 use crate::marks::{Mark, Marks};
 use crate::phase::Phase;
+use crate::poller;
 use crate::reason;
+use crate::stream::Caller;
 use crate::timeline::{Lost, Timeline};
 
 /// From when to when.
@@ -161,14 +163,21 @@ impl Threads {
         rest.map_or(to, |piece| piece.start)
     }
 
-    /// What `tid` did in `[from, to]`, and while it ran, for whom, unless that is request `own`.
+    /// What a reader did in `[from, to]`, and while it ran, for whom, unless that is request `own`.
     pub(crate) fn meanwhile(
         &self,
-        tid: u32,
+        Caller { pid, tid }: Caller,
         (from, to): Interval,
         own: Option<RequestId>,
     ) -> Vec<Slice> {
-        let slices = self.slices(tid, from, to);
+        let others = || {
+            let of_process = move |(other, thread): &(&u32, &Thread)| {
+                **other != tid && thread.timeline.pid() == Some(pid)
+            };
+            let others = self.known.iter().filter(of_process);
+            others.map(|(other, thread)| (*other, &thread.timeline))
+        };
+        let slices = poller::in_place(self.slices(tid, from, to), others, &self.lost);
         let Some(thread) = self.known.get(&tid) else {
             return slices;
         };

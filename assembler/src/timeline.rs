@@ -86,6 +86,11 @@ impl Timeline {
         self.seen
     }
 
+    /// The process that the thread is of.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.returns.back().map(|(_, switch)| switch.pid)
+    }
+
     /// Forgets what nobody asks for who asks for nothing before `time`.
     pub(crate) fn forget(&mut self, time: Timestamp) {
         while self.returns.get(1).is_some_and(|(back, _)| *back <= time) {

@@ -46,6 +46,7 @@ impl Met {
             to_ns: self.to_ns.unwrap_or(self.from_ns),
             request: Some(whose(log, self.place(log)?)?),
             magnitude_ns: self.to_ns.map(|to| to.saturating_sub(self.from_ns)),
+            clients: Vec::new(),
             what: format!("{len} bytes {from} → {to} {}", self.how),
         })
     }

@@ -121,7 +121,7 @@ fn nginx_has_the_same_configuration_as_on_the_host() {
     script.env("PATH", format!("{}:/usr/bin:/bin", scratch.path("")));
     end(&mut script).with(0);
     let listen = "0.0.0.0:8080".parse().expect("an address");
-    let expected = tierscope_stack::nginx::configuration(listen, "app:8080", 2);
+    let expected = tierscope_stack::nginx::configuration(listen, "app:8080", 2, 0);
     let made = fs::read_to_string(scratch.path("home/nginx/nginx.conf"));
     assert_eq!(made.expect("made"), expected);
 }

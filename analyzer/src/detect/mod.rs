@@ -30,10 +30,11 @@ pub(crate) struct Case<'a> {
 
 /// All findings of a trace, dearest first.
 pub(crate) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let mut repeats = repeats::findings(case);
     let (causes, mut findings): (Vec<CauseId>, Vec<Finding>) =
-        waits::findings(case).into_iter().unzip();
-    let (repeated, repeats) = repeats::findings(case, &causes);
-    findings.extend(repeats);
+        waits::findings(case, &repeats).into_iter().unzip();
+    findings.append(&mut repeats.findings);
+    let repeated = repeats.places;
     let (slow, queries): (Vec<PlaceId>, Vec<Finding>) =
         query::findings(case, &repeated).into_iter().unzip();
     findings.extend(queries);

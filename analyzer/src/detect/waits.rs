@@ -2,6 +2,7 @@
 
 use tierscope_model::Nanos;
 
+use super::repeats::Repeats;
 use super::{Case, reader, told};
 use crate::cause::{Cause, CauseKind};
 use crate::finding::Finding;
@@ -9,14 +10,20 @@ use crate::names::CauseId;
 use crate::words::{count, ms, statement};
 
 /// The findings, each with the cause that it is of.
-pub(super) fn findings(case: &Case<'_>) -> Vec<(CauseId, Finding)> {
+pub(super) fn findings(case: &Case<'_>, repeats: &Repeats) -> Vec<(CauseId, Finding)> {
     let causes = case.profile.causes.iter();
     causes
-        .filter_map(|(cause, value)| finding(case, *cause, *value))
+        .filter_map(|(cause, value)| finding(case, repeats, *cause, *value))
         .collect()
 }
 
-fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(CauseId, Finding)> {
+fn finding(
+    case: &Case<'_>,
+    repeats: &Repeats,
+    id: CauseId,
+    value: Nanos,
+) -> Option<(CauseId, Finding)> {
+    let value = repeats.leave(id, value);
     let kind = case.names.kind_of(id);
     // A statement's execution is judged with its call.
     if kind == CauseKind::Execution {
@@ -26,7 +33,7 @@ fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(CauseId, Findi
     if value < floor {
         return None;
     }
-    let cost = case.cost(id);
+    let cost = repeats.leave(id, case.cost(id));
     let mut normal = case.normal_of(id);
     if kind == CauseKind::Retransmit {
         normal.limit = floor;

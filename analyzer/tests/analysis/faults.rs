@@ -70,7 +70,7 @@ fn n_plus_one() {
         ENDPOINT,
         "normally 1. N+1: 14 extra calls",
     ];
-    says(&found, Kind::NPlusOne, 12 * MS, &words);
+    says(&found, Kind::NPlusOne, 14 * MS, &words);
     assert_eq!(found.findings.len(), 1);
 }
 

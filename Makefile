@@ -4,6 +4,7 @@
 # make compose-test   the stack of compose.yaml in containers, traced from the host, and scored
 # make images   the images of compose.yaml, on BASE (debian:bookworm-slim)
 # make lint   formatting, clippy, and the dependencies' licences and sources
+# make verify   every experiment that injects something: what was found against what was injected
 # make bench-overhead   what tracing costs, against its targets, in some 20 minutes on an otherwise idle host
 #
 # Set-up stops with one line, and the status 3 that make reports, where the host cannot do it.
@@ -11,7 +12,7 @@
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo test test-kernels compose-test images binaries lint bench-overhead setup
+.PHONY: help demo test test-kernels compose-test images binaries lint verify bench-overhead setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -50,6 +51,11 @@ lint:
 	cargo deny --locked check bans licenses sources
 	@setup/install
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+# Exits 1 where a promise is broken; the runs' folders are in runs/.
+verify: setup
+	cargo build --release --locked
+	@setup/as-root "$(CARGO_TARGET_DIR)/release/tierscope" verify $(ARGS)
 
 # Exits 1 where a target is missed; figures go to bench-overhead/.
 bench-overhead: setup

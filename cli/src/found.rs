@@ -4,7 +4,7 @@ use tierscope_experiments::{Detection, FaultScore};
 
 /// The heading of the table's columns, after the first.
 pub const FAULTS: &str =
-    "fault                         injected affected  found  named  first  error p50, p95";
+    "fault                            injected affected  found  named  first  error p50, p95";
 
 /// The table of one run's faults and of its normal requests.
 pub fn render_detection(found: &Detection) -> String {
@@ -25,7 +25,7 @@ pub fn write_detection(name: &str, found: &Detection) -> String {
     for score in &found.faults {
         lines.push(fault(score));
         let instead = score.instead.iter();
-        lines.extend(instead.map(|(kind, n)| format!("{:30}{n} × {kind} instead", "")));
+        lines.extend(instead.map(|(kind, n)| format!("{:33}{n} × {kind} instead", "")));
     }
     for change in &found.changes {
         let (fault, injected, found) = (&change.fault, change.injected, change.found);
@@ -37,7 +37,7 @@ pub fn write_detection(name: &str, found: &Detection) -> String {
 
 fn fault(score: &FaultScore) -> String {
     format!(
-        "{:<30}{:>8}{:>9}{:>7}{:>7}{:>7}  {}",
+        "{:<33}{:>8}{:>9}{:>7}{:>7}{:>7}  {}",
         score.fault,
         score.injected,
         score.affected,

@@ -7,7 +7,7 @@ use tierscope_analyzer::{Flagged, Kind, Verdict};
 use tierscope_model::{Nanos, RequestId};
 
 use crate::changed::{ChangeScore, is_of_windows};
-use crate::reach::{Reach, Request};
+use crate::reach::{Delay, Reach, Request};
 use crate::window::causes;
 
 /// A magnitude that is off by less than this is right; so is one that is off by less than a tenth.
@@ -51,8 +51,9 @@ pub struct FaultScore {
     pub cause: Vec<Kind>,
     /// Requests that it reached.
     pub injected: u64,
-    /// Of them, those that it delayed by as much as can be found: at least the detector's floor, and
-    /// twice the endpoint's p99 − p50. The others are not scored.
+    /// Of them, those that it delayed by as much as can be found: at least the detector's floor (where
+    /// it may be told as several kinds, their floors together), and twice the endpoint's p99 − p50. The
+    /// others are not scored.
     pub affected: u64,
     /// Affected requests with findings.
     pub found: u64,
@@ -67,7 +68,8 @@ pub struct FaultScore {
     pub magnitude: MagnitudeError,
 }
 
-/// |cost of the findings − injected delay|, over the requests of which the right cause is named.
+/// |cost of the findings − injected delay|, over the requests of which the right cause is named. Not of
+/// faults whose delay nobody knows: what a request does to others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MagnitudeError {
     /// Requests.
@@ -141,9 +143,8 @@ pub(crate) fn detection(
         let delays = delays(request, &hit, reaches, &usual);
         for (at, delay) in hit.iter().zip(&delays) {
             faults[*at].score.injected += 1;
-            let Some(delay) =
-                delay.filter(|d| *d >= usual.bound(request.endpoint, &reaches[*at].cause))
-            else {
+            let bound = usual.bound(request.endpoint, &reaches[*at].cause);
+            let Some(delay) = delay.filter(|(nanos, _)| *nanos >= bound) else {
                 continue;
             };
             let elsewhere: Vec<Kind> = hit
@@ -162,24 +163,28 @@ pub(crate) fn detection(
 }
 
 /// The delay that each fault made in a request, where it can be told: as it is known; what is left over
-/// the endpoint's median is the one fault's of which it is not known.
+/// the endpoint's median is the one fault's of which it is not known. Also whether it is a measure.
 fn delays(
     request: &Request<'_>,
     hit: &[usize],
     reaches: &[Reach],
     usual: &Usual<'_>,
-) -> Vec<Option<Nanos>> {
-    let known: Vec<Option<Nanos>> = hit
+) -> Vec<Option<(Nanos, bool)>> {
+    let known: Vec<Delay> = hit
         .iter()
-        .map(|at| reaches[*at].requests.get(&request.id).copied().flatten())
+        .filter_map(|at| reaches[*at].requests.get(&request.id).copied())
         .collect();
-    let unknown = known.iter().filter(|delay| delay.is_none()).count();
-    let sum: Nanos = known.iter().flatten().sum();
+    let unknown = known.iter().filter(|delay| delay.known.is_none()).count();
+    let sum: Nanos = known.iter().filter_map(|delay| delay.known).sum();
     let measured = (request.to - request.from).saturating_sub(usual.p50(request.endpoint));
     let rest = measured.saturating_sub(sum);
     known
         .into_iter()
-        .map(|delay| delay.or((unknown == 1).then_some(rest)))
+        .map(|delay| {
+            let told = delay.known.map(|known| (known, true));
+            let is_held = delay.most != Nanos::MAX;
+            told.or((unknown == 1).then_some((rest.min(delay.most), is_held)))
+        })
         .collect()
 }
 
@@ -207,8 +212,9 @@ impl<'a> Usual<'a> {
     /// The least delay that counts.
     fn bound(&self, endpoint: &str, cause: &[Kind]) -> Nanos {
         let (p50, p99) = self.0.get(endpoint).copied().unwrap_or_default();
-        let floors = cause.iter().filter_map(|kind| kind.floor());
-        let floor = floors.min().unwrap_or_default().max(p50 / 10);
+        // Of a delay that may be divided between kinds, one part must be over its floor.
+        let floor: Nanos = cause.iter().filter_map(|kind| kind.floor()).sum();
+        let floor = floor.max(p50 / 10);
         floor.max(2 * (p99 - p50))
     }
 }
@@ -240,7 +246,7 @@ impl Tally {
     }
 
     /// `elsewhere`: what the request's other faults are rightly named.
-    fn affected(&mut self, delay: Nanos, elsewhere: &[Kind], said: Option<&Said>) {
+    fn affected(&mut self, delay: (Nanos, bool), elsewhere: &[Kind], said: Option<&Said>) {
         let score = &mut self.score;
         score.affected += 1;
         let Some(Said::Found(findings) | Said::Together(findings)) = said else {
@@ -258,7 +264,9 @@ impl Tally {
         let cost: Nanos = costs.clone().map(|(_, cost)| cost).sum();
         if costs.count() > 0 {
             score.named += 1;
-            self.errors.push((delay, cost.abs_diff(delay)));
+            let (delay, is_measure) = delay;
+            let error = is_measure.then(|| (delay, cost.abs_diff(delay)));
+            self.errors.extend(error);
         }
         match findings.iter().find(own) {
             Some((kind, _)) if right(kind) => score.first += 1,
@@ -333,7 +341,13 @@ mod tests {
     }
 
     fn reach(cause: Kind, requests: &[(u128, Option<Nanos>)]) -> Reach {
-        let requests = requests.iter().map(|(n, delay)| (RequestId(*n), *delay));
+        let delay = |known| Delay {
+            known,
+            most: 1_000 * MS,
+        };
+        let requests = requests
+            .iter()
+            .map(|(n, known)| (RequestId(*n), delay(*known)));
         Reach::of_requests("fault", vec![cause], requests.collect())
     }
 

@@ -145,6 +145,9 @@ fn command(experiment: &Experiment, program: &Path, target: SocketAddr) -> Comma
         .args(receive_buffer(load))
         .args(["--seed", &load.seed.to_string()])
         .args(faults(experiment));
+    if let Some(mix) = &load.mix {
+        command.arg("--mix").arg(mix);
+    }
     for step in &load.steps {
         command.args(["--step", &format!("{}:{}", step.at_s, step.rate)]);
     }

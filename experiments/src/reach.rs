@@ -6,7 +6,7 @@ use tierscope_analyzer::Kind;
 use tierscope_loadgen::Record;
 use tierscope_model::{Nanos, RequestId};
 
-use crate::inject::Held;
+use crate::inject::{Held, Hit};
 use crate::spec::Experiment;
 
 /// After the last request that met a fault was answered, its traces in others' times are gone.
@@ -25,14 +25,23 @@ pub(crate) struct Request<'a> {
     pub(crate) port: Option<u16>,
 }
 
+/// What is known of the delay that a fault made in a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delay {
+    /// The delay itself, where the experiment or the injector's log tells it.
+    pub(crate) known: Option<Nanos>,
+    /// It was no longer than this: the fault held no longer while the request was under way.
+    pub(crate) most: Nanos,
+}
+
 /// One fault of an experiment, in all requests that it can have reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Reach {
     pub(crate) fault: String,
     pub(crate) hop: String,
     pub(crate) cause: Vec<Kind>,
-    /// Each request that it reached, with the delay where that is known.
-    pub(crate) requests: HashMap<RequestId, Option<Nanos>>,
+    /// Each request that it reached.
+    pub(crate) requests: HashMap<RequestId, Delay>,
     /// Times in which no request is normal, whether it was reached or not.
     disturbed: Vec<(u64, u64)>,
 }
@@ -71,7 +80,11 @@ pub(crate) fn reaches(
             requests: HashMap::new(),
             disturbed: Vec::new(),
         };
-        let ids = carriers.iter().map(|r| (r.id, fault.magnitude_ns));
+        let delay = |known| Delay {
+            known,
+            most: Nanos::MAX,
+        };
+        let ids = carriers.iter().map(|r| (r.id, delay(fault.magnitude_ns)));
         reaches.push(Reach {
             requests: ids.collect(),
             ..named("", &fault.cause)
@@ -79,7 +92,7 @@ pub(crate) fn reaches(
         if !fault.others.is_empty() {
             let times: Vec<_> = carriers.iter().map(|r| (r.from, r.to)).collect();
             let met = |r: &&Request<'_>| r.header.is_none() && meets_any(r, &times);
-            let ids = requests.iter().filter(met).map(|r| (r.id, None));
+            let ids = requests.iter().filter(met).map(|r| (r.id, delay(None)));
             reaches.push(Reach {
                 requests: ids.collect(),
                 disturbed: drained(&times, requests),
@@ -96,7 +109,7 @@ pub(crate) fn reaches(
             Some((r.id, met))
         });
         reaches.push(Reach {
-            fault: window.inject.name().to_owned(),
+            fault: format!("{}, {}", window.inject.name(), window.hop),
             hop: window.hop.clone(),
             cause: window.cause.clone(),
             requests: ids.collect(),
@@ -112,7 +125,7 @@ impl Reach {
     pub(crate) fn of_requests(
         fault: &str,
         cause: Vec<Kind>,
-        requests: HashMap<RequestId, Option<Nanos>>,
+        requests: HashMap<RequestId, Delay>,
     ) -> Reach {
         Reach {
             fault: fault.to_owned(),
@@ -129,19 +142,32 @@ impl Reach {
     }
 }
 
-/// Whether the mechanism was at work on a request, and the delay where that is known.
-fn hit(held: &Held, request: &Request<'_>) -> Option<Option<Nanos>> {
-    let mut hits = held.hits.iter().filter(|hit| match hit.request {
-        Some(id) => id == request.id,
-        None => {
-            let there = |port: &u16| hit.clients.is_empty() || hit.clients.contains(port);
-            request.from < hit.to_ns
-                && hit.from_ns < request.to
-                && request.port.as_ref().is_none_or(there)
-        }
-    });
-    let hit = hits.next()?;
-    Some(hit.magnitude_ns.or(held.magnitude_ns))
+/// What is known of the delay, where the mechanism was at work on a request.
+fn hit(held: &Held, request: &Request<'_>) -> Option<Delay> {
+    let own = held
+        .hits
+        .iter()
+        .filter(|hit| hit.request == Some(request.id));
+    let delays: Vec<Option<Nanos>> = own.map(|hit| hit.magnitude_ns).collect();
+    if !delays.is_empty() {
+        let known: Option<Nanos> = delays.into_iter().sum();
+        return Some(Delay {
+            known: known.or(held.magnitude_ns),
+            most: Nanos::MAX,
+        });
+    }
+    let met = |hit: &&Hit| {
+        let there = |port: &u16| hit.clients.is_empty() || hit.clients.contains(port);
+        hit.request.is_none()
+            && request.from < hit.to_ns
+            && hit.from_ns < request.to
+            && request.port.as_ref().is_none_or(there)
+    };
+    let hit = held.hits.iter().find(met)?;
+    Some(Delay {
+        known: hit.magnitude_ns.or(held.magnitude_ns),
+        most: hit.to_ns.min(request.to) - hit.from_ns.max(request.from),
+    })
 }
 
 fn meets_any(request: &Request<'_>, times: &[(u64, u64)]) -> bool {

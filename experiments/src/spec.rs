@@ -1,6 +1,6 @@
 //! One experiment as its TOML file says it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use tierscope_analyzer::Kind;
@@ -58,7 +58,7 @@ pub struct LabChanges {
     pub shared_buffers: Option<String>,
 }
 
-/// A load on the default mix.
+/// A load.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
@@ -79,6 +79,9 @@ pub struct Load {
     pub receive_buffer: Option<usize>,
     /// Same seed, same requests.
     pub seed: u64,
+    /// Another mix than the default: a file, from the experiment's folder on.
+    #[serde(default)]
+    pub mix: Option<PathBuf>,
     /// Only what changes nothing is sent, and PostgreSQL is kept from reading on its own.
     #[serde(default)]
     pub read_only: bool,
@@ -150,8 +153,11 @@ impl Experiment {
             path: path.into(),
             reason,
         };
-        let read: Experiment =
+        let mut read: Experiment =
             toml::from_str(&text).map_err(|e| wrong(e.to_string().trim_end().to_owned()))?;
+        if let Some(mix) = &mut read.load.mix {
+            *mix = path.with_file_name(&*mix);
+        }
         read.check_windows().map_err(wrong)?;
         Ok(read)
     }
@@ -173,7 +179,7 @@ impl Experiment {
                 "steps: expected rising times within the load, and rates above 0".to_owned(),
             );
         }
-        let mix = Mix::default();
+        let mix = self.load.mix()?;
         for (number, window) in self.window.iter().enumerate() {
             let which = format!("[[window]] number {}", number + 1);
             if window.last_end_s() > self.load.duration_s {
@@ -185,6 +191,16 @@ impl Experiment {
             }
         }
         Ok(())
+    }
+}
+
+impl Load {
+    fn mix(&self) -> std::result::Result<Mix, String> {
+        let Some(path) = &self.mix else {
+            return Ok(Mix::default());
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        Mix::from_toml(&text).map_err(|e| format!("{}: {e}", path.display()))
     }
 }
 

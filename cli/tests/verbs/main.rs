@@ -17,3 +17,4 @@ mod report;
 mod request_ids;
 mod run;
 mod usage;
+mod verify;

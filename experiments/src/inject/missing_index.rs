@@ -19,8 +19,10 @@ pub struct MissingIndex {
 
 impl MissingIndex {
     pub(super) fn injector(&self, site: Site<'_>) -> Result<HiddenIndex> {
+        let mut session = site.lab.session()?;
+        session.run(&format!("SELECT '{}'::regclass;", self.index))?;
         Ok(HiddenIndex {
-            session: site.lab.session()?,
+            session,
             index: self.index.clone(),
             from_ns: None,
         })

@@ -9,12 +9,14 @@
 //! whole ones. A block's CRC-32 (IEEE) is of its header up to there and its stored bytes.
 
 mod block;
+mod growing;
 mod header;
 mod host;
 mod kinds;
 mod reader;
 mod writer;
 
+pub use growing::Growing;
 pub use header::{ClockAnchor, FORMAT, Header, ProcessEntry, ServiceEntry};
 pub use reader::{ReadError, Reader, Torn};
 pub use writer::{Totals, WriteError, Writer};

@@ -7,12 +7,14 @@ use std::io::{BufReader, Cursor, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use support::{header, one_of_each, record};
 use tierscope_model::{Event, Timestamp};
 use tierscope_tracer::decode;
-use tierscope_tracer::recording::{FORMAT, ReadError, Reader, Torn, WriteError, Writer};
+use tierscope_tracer::recording::{FORMAT, Growing, ReadError, Reader, Torn, WriteError, Writer};
 use tierscope_tracer::wire_record::*;
 
 /// Time between two blocks of a test's recording (ns).
@@ -32,7 +34,9 @@ fn small() -> (Vec<u8>, Vec<u64>) {
         ends.push(fs::metadata(&path).expect("there").len());
     }
     let totals = writer.finish().expect("finishes");
-    assert_eq!((totals.blocks, totals.bytes), (3, ends[3]));
+    let marked = fs::metadata(&path).expect("there").len();
+    assert_eq!((totals.blocks, totals.bytes), (3, marked));
+    assert!(marked > ends[3], "the mark of the end is a block, too");
     assert_eq!(totals.records.len(), one_of_each().len());
     assert!(totals.records.values().all(|&count| count == 3));
     (fs::read(&path).expect("reads"), ends)
@@ -62,6 +66,34 @@ fn what_was_written_comes_back() {
     assert_eq!(reader.header().programs[3], "recv");
     assert_eq!(sound(&mut reader), [events(), events(), events()].concat());
     assert_eq!((reader.torn(), reader.unknown()), (None, 0));
+    assert!(reader.is_finished());
+}
+
+#[test]
+fn a_recording_that_grows_is_read_to_its_writers_end() {
+    for finishes in [true, false] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("growing.tsrec");
+        let mut writer = Writer::create(&path, &header(), false).expect("creates");
+        let follower = std::thread::spawn(move || {
+            let file = Growing::open(&path, Arc::default()).expect("opens");
+            let mut reader = Reader::new(BufReader::new(file), &path).expect("a header");
+            (sound(&mut reader), reader.torn(), reader.is_finished())
+        });
+        for block in 1..=3 {
+            std::thread::sleep(Duration::from_millis(60));
+            for record in one_of_each() {
+                writer.record(&record).expect("takes it");
+            }
+            writer.tick(Timestamp(block * STEP)).expect("writes");
+        }
+        match finishes {
+            true => drop(writer.finish().expect("finishes")),
+            false => drop(writer),
+        }
+        let all = [events(), events(), events()].concat();
+        assert_eq!(follower.join().expect("reads"), (all, None, finishes));
+    }
 }
 
 #[test]
@@ -75,6 +107,7 @@ fn a_cut_anywhere_reads_to_the_last_whole_block() {
         }
         let mut reader = reader.expect("its header is whole");
         let count = sound(&mut reader).len();
+        assert!(!reader.is_finished(), "{cut}");
         let whole = ends
             .iter()
             .rev()

@@ -96,6 +96,8 @@ pub struct Reader<R> {
     block: u64,
     offset: u64,
     torn: Option<Torn>,
+    /// The last block was the mark of the end.
+    ended: bool,
     unknown: u64,
     done: bool,
 }
@@ -136,6 +138,7 @@ impl<R: Read> Reader<R> {
                 block: offset,
                 offset,
                 torn: None,
+                ended: false,
                 unknown: 0,
                 done: false,
             }),
@@ -155,6 +158,11 @@ impl<R: Read> Reader<R> {
     /// The torn end, once reading came there.
     pub fn torn(&self) -> Option<Torn> {
         self.torn
+    }
+
+    /// Whether the writer finished it, once reading came to the end. Older versions did not say so.
+    pub fn is_finished(&self) -> bool {
+        self.ended
     }
 
     /// Records of unknown kinds that were passed over so far.
@@ -203,6 +211,7 @@ impl<R: Read> Reader<R> {
         let sound = body == len && header.unpack(&stored, &mut self.raw);
         self.stored = stored;
         if sound {
+            self.ended = self.raw.is_empty();
             self.offset += (got + len) as u64;
             return Ok(true);
         }

@@ -94,6 +94,8 @@ impl Writer {
             options.create_new(true);
         }
         let file = options.open(path).map_err(create)?;
+        // For as long as this process lives: who reads meanwhile waits for more. Not every file system locks.
+        let _ = file.try_lock();
         if file.metadata().map_err(create)?.is_file() {
             // A file that is replaced keeps its mode.
             file.set_permissions(Permissions::from_mode(0o600))
@@ -149,13 +151,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what is left and says what the file holds.
+    /// Writes what is left and the mark of the end, a block without records, and says what the file holds.
     ///
     /// # Errors
     ///
     /// When the last block cannot be written.
     pub fn finish(mut self) -> Result<Totals, WriteError> {
         self.flush()?;
+        block::pack(&[], 0, &mut self.packed);
+        self.write()?;
         let names = ["unknown"].into_iter().chain(KINDS);
         self.totals.records = names
             .zip(self.kinds)

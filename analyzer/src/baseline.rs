@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tierscope_model::{Nanos, Timestamp, Trace};
 
+use crate::glance::Glance;
 use crate::names::{Adopted, CauseId, Names, PlaceId};
 use crate::profile::{Profile, Shape, profile};
 use crate::sketch::Sketch;
@@ -86,6 +87,14 @@ impl Baseline {
         }
     }
 
+    /// Takes a trace in, and gives what is to be kept of it for a second look; nothing of one that may lack
+    /// something.
+    pub fn glance(&mut self, trace: &Trace) -> Option<Glance> {
+        let profile = self.measure(trace)?;
+        self.insert(&trace.endpoint, &profile);
+        Some(Glance::of(trace, &profile, &self.names))
+    }
+
     /// The trace in this baseline's numbers; none where it may lack something.
     pub(crate) fn measure(&mut self, trace: &Trace) -> Option<Profile> {
         let whole = trace.incomplete.is_empty() && trace.orphans().next().is_none();
@@ -157,7 +166,7 @@ impl Baseline {
 }
 
 impl Endpoint {
-    fn insert(&mut self, profile: &Profile) {
+    pub(crate) fn insert(&mut self, profile: &Profile) {
         self.n += 1;
         self.duration.insert(profile.duration);
         self.sums.insert(profile);

@@ -15,7 +15,7 @@ use crate::windows::Change;
 use crate::words::{count, ms};
 
 /// Waits shorter than this are no host's trouble.
-const SHORTEST: Nanos = 5_000_000;
+pub(crate) const SHORTEST: Nanos = 5_000_000;
 /// Waits with less than this between them are of one time.
 const PAUSE: Nanos = 100_000_000;
 /// So many threads, or requests, that waited make it the host's.
@@ -52,12 +52,14 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// Notes when a trace began: times are told from the first one's.
+    pub(crate) fn begins(&mut self, start: Timestamp) {
+        self.first = Some(self.first.map_or(start, |first| first.min(start)));
+    }
+
     /// Notes what a trace's threads waited for.
     pub(crate) fn note(&mut self, trace: &Trace, profile: &Profile, names: &Names) {
-        self.first = Some(
-            self.first
-                .map_or(profile.start, |first| first.min(profile.start)),
-        );
+        self.begins(profile.start);
         for slice in trace.spans.iter().flat_map(|span| &span.slices) {
             if slice.doing == Doing::Runnable && slice.duration() >= SHORTEST {
                 let spell = self.spell(Resource::Cpu, slice.start, slice.end);

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
-use tierscope_model::{Nanos, Trace};
+use tierscope_model::{Nanos, Timestamp, Trace};
 
 use crate::baseline::Baseline;
 use crate::busy::Busy;
 use crate::delta::{deltas, told};
 use crate::detect::{Case, findings};
-use crate::finding::Flagged;
+use crate::finding::{Finding, Flagged};
+use crate::glance::Glance;
 use crate::host::Host;
 use crate::limit::{Normal, Source};
 use crate::profile::Profile;
+use crate::shift::{Recent, Shift};
 use crate::tally::{Findings, Tally};
 use crate::windows::{Change, Windows};
 
@@ -36,7 +38,19 @@ pub struct Judge {
     busy: Busy,
     windows: Option<Windows>,
     host: Host,
+    learning: Option<Learning>,
 }
+
+/// What a judge keeps that learns as it goes.
+#[derive(Debug, Default)]
+struct Learning {
+    recent: HashMap<String, Recent>,
+    shifts: Vec<Change>,
+    first: Option<Timestamp>,
+}
+
+/// A baseline is looked at anew when it has grown by this part of itself.
+const GROWN: u64 = 10;
 
 impl Judge {
     /// A judge by a baseline of other traces than those to be judged.
@@ -63,6 +77,7 @@ impl Judge {
             busy,
             windows: None,
             host: Host::default(),
+            learning: None,
         }
     }
 
@@ -77,6 +92,50 @@ impl Judge {
         Judge { windows, ..self }
     }
 
+    /// The judge, told to learn as it goes: a request is tested first. It notes by itself which requests keep
+    /// threads busy, and what lasts becomes normal.
+    pub fn learning(self) -> Judge {
+        let learning = Some(Learning::default());
+        Judge { learning, ..self }
+    }
+
+    /// What is normal, as far as it is known.
+    pub fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    /// Takes in what was kept of a trace that the baseline was learned from, and says whether it is worth to
+    /// be looked at again; of the others the `tally` is kept. None: it may lack something.
+    pub fn glanced(&mut self, glance: Option<&Glance>, tally: &mut Tally) -> bool {
+        let Some(glance) = glance else {
+            tally.add("", Verdict::Incomplete);
+            return false;
+        };
+        self.host.begins(glance.start);
+        if let Some(windows) = &mut self.windows {
+            windows.add(&glance.endpoint, &glance.profile(), &self.baseline);
+        }
+        if !glance.worth {
+            let known = self.normals.contains_key(&glance.endpoint);
+            let verdict = if known {
+                Verdict::Normal
+            } else {
+                Verdict::TooSmall
+            };
+            tally.add(&glance.endpoint, verdict);
+        }
+        glance.worth
+    }
+
+    /// Judges a trace that was glanced at before.
+    pub fn look_again(&mut self, trace: &Trace) -> Verdict {
+        let Some(profile) = self.baseline.measure(trace) else {
+            return Verdict::Incomplete;
+        };
+        self.host.note(trace, &profile, &self.baseline.names);
+        self.verdict(trace, &profile)
+    }
+
     /// Judges one trace.
     pub fn judge(&mut self, trace: &Trace) -> Verdict {
         let Some(profile) = self.baseline.measure(trace) else {
@@ -86,7 +145,51 @@ impl Judge {
         if let Some(windows) = &mut self.windows {
             windows.add(&trace.endpoint, &profile, &self.baseline);
         }
-        self.verdict(trace, &profile)
+        if self.learning.is_none() {
+            return self.verdict(trace, &profile);
+        }
+        self.busy.note(trace);
+        let verdict = self.verdict(trace, &profile);
+        self.learn(&trace.endpoint, &profile, &verdict);
+        verdict
+    }
+
+    fn learn(&mut self, name: &str, profile: &Profile, verdict: &Verdict) {
+        let findings = match verdict {
+            Verdict::Flagged(flagged) => flagged.findings.as_slice(),
+            _ => {
+                self.baseline.insert(name, profile);
+                &[]
+            }
+        };
+        let shift = self.shifted(name, profile, findings);
+        let shifted = shift.is_some();
+        if let Some(shift) = shift {
+            self.baseline.endpoints.insert(name.to_owned(), shift.now);
+        }
+        let known = self.normals.get(name).map_or(0, |normal| normal.n);
+        let Some(endpoint) = self.baseline.endpoints.get(name) else {
+            return;
+        };
+        if !endpoint.is_too_small() && (shifted || endpoint.n >= known + known / GROWN) {
+            let normal = Normal::of(endpoint, &self.baseline.names, Source::Other);
+            self.normals.insert(name.to_owned(), normal);
+        }
+    }
+
+    /// A shift that this request confirms, noted. A bounded number of endpoints is watched: those of the
+    /// baseline.
+    fn shifted(&mut self, name: &str, profile: &Profile, findings: &[Finding]) -> Option<Shift> {
+        let learning = self.learning.as_mut()?;
+        let first = *learning.first.get_or_insert(profile.start);
+        let before = self.baseline.endpoints.get(name)?;
+        if before.is_too_small() {
+            return None;
+        }
+        let recent = learning.recent.entry(name.to_owned()).or_default();
+        let shift = recent.add((name, before), profile, findings, first)?;
+        learning.shifts.push(shift.change.clone());
+        Some(shift)
     }
 
     /// All that was found in the traces judged, of which the `tally` was kept. What the host did to several
@@ -95,6 +198,7 @@ impl Judge {
         let together = tally.take_together(|flagged| self.host.of(flagged));
         let mut changes = self.changes();
         changes.extend(self.host.changes(&together));
+        changes.extend(self.learning.take().into_iter().flat_map(|l| l.shifts));
         changes.sort_by_key(|change| std::cmp::Reverse(change.cost_ns));
         Findings {
             together: together.into_iter().map(|(_, flagged)| flagged).collect(),

@@ -87,7 +87,7 @@ fn cost(case: &Case<'_>) -> Nanos {
     let causes = case.profile.causes.iter();
     let of_files = causes.filter(|(cause, _)| {
         matches!(
-            case.names.cause_of(*cause).kind,
+            case.names.kind_of(*cause),
             CauseKind::File | CauseKind::Disk
         )
     });

@@ -3,6 +3,7 @@
 mod baseline;
 mod faults;
 mod host;
+mod learning;
 mod quiet;
 mod shop;
 mod windows;

@@ -1,5 +1,6 @@
 //! A recording, assembled as it is read: memory does not grow with its length.
 
+use std::io::Read;
 use std::path::Path;
 
 use tierscope_assembler::{Assembled, Assembler, Counts, Options};
@@ -17,6 +18,17 @@ pub struct Ending {
     pub counts: Counts,
     /// The file's torn end, if it has one.
     pub torn: Option<Torn>,
+    /// The recorder finished it: it was not killed.
+    pub finished: bool,
+}
+
+/// What comes of reading a recording.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// An event, in the recording's order.
+    Seen(&'a Event),
+    /// A finished trace.
+    Made(Assembled),
 }
 
 /// Who takes what a recording holds.
@@ -43,36 +55,60 @@ impl<F: FnMut(Assembled, &Truth) -> Result<()>> Sink for F {
 /// The recording cannot be read or is damaged before its end; or `sink` failed.
 pub fn assemble(
     recording: &Path,
-    mut options: Options,
+    options: Options,
     progress: &Progress,
     sink: &mut dyn Sink,
 ) -> Result<Ending> {
-    let mut reader = Reader::open(recording)?;
+    let mut truth = Truth::default();
+    assemble_from(
+        Reader::open(recording)?,
+        options,
+        progress,
+        &mut |step| match step {
+            Piece::Seen(event) => {
+                truth.note(event);
+                sink.event(event);
+                Ok(())
+            }
+            Piece::Made(made) => sink.made(made, &truth),
+        },
+    )
+}
+
+/// The same, for a recording that is open already, and without what statements carry.
+///
+/// # Errors
+/// The recording cannot be read or is damaged before its end; or `sink` failed.
+pub fn assemble_from<R: Read>(
+    mut reader: Reader<R>,
+    mut options: Options,
+    progress: &Progress,
+    sink: &mut dyn FnMut(Piece<'_>) -> Result<()>,
+) -> Result<Ending> {
     let header = reader.header();
     options.unmeasured = header.unmeasured();
     options.sample = header.sample();
     let services = header.services.iter().map(|s| s.name.clone()).collect();
     let mut assembler = Assembler::new(services, header.hostname.clone(), options);
-    let mut truth = Truth::default();
     let step = progress.count("assembling", "events");
     for event in reader.by_ref() {
         let event = event?;
-        truth.note(&event);
-        sink.event(&event);
+        sink(Piece::Seen(&event))?;
         assembler.push(event);
         for made in assembler.take() {
-            sink.made(made, &truth)?;
+            sink(Piece::Made(made))?;
         }
         step.inc(1);
     }
     let (rest, counts) = assembler.finish();
     for made in rest {
-        sink.made(made, &truth)?;
+        sink(Piece::Made(made))?;
     }
     step.finish();
     Ok(Ending {
         counts,
         torn: reader.torn(),
+        finished: reader.is_finished(),
     })
 }
 

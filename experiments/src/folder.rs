@@ -122,15 +122,38 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// # Errors
 /// The file cannot be read, or a line is not what it should be (with its number).
 pub fn each_line<T: DeserializeOwned>(path: &Path, sink: &mut dyn FnMut(T)) -> Result<()> {
+    each_line_if(path, &mut || Ok(true), sink)
+}
+
+/// The same; `is_wanted` is asked before each line, and those that are not wanted are passed over.
+///
+/// # Errors
+/// As [`each_line`], or what `is_wanted` says.
+pub(crate) fn each_line_if<T: DeserializeOwned>(
+    path: &Path,
+    is_wanted: &mut dyn FnMut() -> Result<bool>,
+    sink: &mut dyn FnMut(T),
+) -> Result<()> {
     let file = fs::File::open(path).map_err(Error::read(path))?;
-    for (at, line) in BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(Error::read(path))?;
-        let value = serde_json::from_str(&line).map_err(|source| Error::Line {
-            path: path.into(),
-            line: at + 1,
-            source,
-        })?;
-        sink(value);
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    let mut line = Vec::new();
+    for at in 1.. {
+        line.clear();
+        if file
+            .read_until(b'\n', &mut line)
+            .map_err(Error::read(path))?
+            == 0
+        {
+            break;
+        }
+        if is_wanted()? {
+            let value = serde_json::from_slice(&line).map_err(|source| Error::Line {
+                path: path.into(),
+                line: at,
+                source,
+            })?;
+            sink(value);
+        }
     }
     Ok(())
 }

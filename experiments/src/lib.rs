@@ -2,6 +2,7 @@
 //! result against what is known from outside.
 
 mod assembly;
+mod by_itself;
 mod changed;
 mod check;
 mod detection;
@@ -25,7 +26,8 @@ mod traces;
 mod truth;
 mod window;
 
-pub use assembly::{Ending, Sink, assemble};
+pub use assembly::{Ending, Piece, Sink, assemble, assemble_from};
+pub use by_itself::judge_by_itself;
 pub use changed::ChangeScore;
 pub use check::{CHECKS, Check, Verdict};
 pub use detection::{Detection, FaultScore, MagnitudeError};

@@ -42,6 +42,13 @@ impl Normal {
         }
     }
 
+    /// A judge of traces that come one after the other: it learns as it goes.
+    pub fn learning(self) -> Judge {
+        Judge::new(self.baseline)
+            .with_windows(self.window)
+            .learning()
+    }
+
     /// The judge, when all were looked at.
     pub fn judge(self) -> Judge {
         let judge = match self.by_itself {

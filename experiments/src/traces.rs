@@ -5,12 +5,12 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use tierscope_assembler::{Assembled, Options};
 use tierscope_model::Trace;
+use tierscope_tracer::recording::Reader;
 
-use crate::assembly::assemble;
+use crate::assembly::{Piece, assemble_from};
 use crate::error::{Error, Result};
-use crate::folder::each_line;
+use crate::folder::each_line_if;
 use crate::progress::Progress;
-use crate::stitch::Truth;
 
 /// Hands over every request's trace of a run folder, a traces.jsonl or a recording, or what is wanted
 /// of it.
@@ -21,20 +21,33 @@ pub fn each_trace<T: DeserializeOwned + From<Trace>>(
     source: &Path,
     sink: &mut dyn FnMut(T),
 ) -> Result<()> {
+    each_trace_if(source, &mut || Ok(true), sink)
+}
+
+/// The same; `is_wanted` is asked before each trace, and those that are not wanted are passed over.
+///
+/// # Errors
+/// As [`each_trace`], or what `is_wanted` says.
+pub(crate) fn each_trace_if<T: DeserializeOwned + From<Trace>>(
+    source: &Path,
+    is_wanted: &mut dyn FnMut() -> Result<bool>,
+    sink: &mut dyn FnMut(T),
+) -> Result<()> {
     if source.is_dir() {
-        return each_line(&source.join("traces.jsonl"), sink);
+        return each_line_if(&source.join("traces.jsonl"), is_wanted, sink);
     }
     match source.extension().and_then(|e| e.to_str()) {
-        Some("jsonl") => each_line(source, sink),
+        Some("jsonl") => each_line_if(source, is_wanted, sink),
         Some("tsrec") => {
-            let mut requests = |made, _: &Truth| {
-                if let Assembled::Request(trace) = made {
-                    sink(trace.into());
+            let (reader, progress) = (Reader::open(source)?, Progress::on_terminal());
+            let mut requests = |step: Piece<'_>| {
+                match step {
+                    Piece::Made(Assembled::Request(trace)) if is_wanted()? => sink(trace.into()),
+                    _ => {}
                 }
                 Ok(())
             };
-            let progress = Progress::on_terminal();
-            assemble(source, Options::default(), &progress, &mut requests).map(drop)
+            assemble_from(reader, Options::default(), &progress, &mut requests).map(drop)
         }
         _ => Err(Error::NoSource {
             path: source.into(),

@@ -3,6 +3,7 @@
 mod container;
 mod endpoints;
 mod exit;
+mod follow;
 mod found;
 mod normal;
 mod select;

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
-use tierscope_analyzer::Judge;
-use tierscope_experiments::{self as experiments, each_trace};
-use tierscope_model::Trace;
+use tierscope_analyzer::{Findings, Judge};
+use tierscope_experiments::{self as experiments, each_trace, judge_by_itself};
+use tierscope_model::{Nanos, Trace};
 
 /// Where it is known from what is normal, and how changes are looked for.
 #[derive(clap::Args)]
@@ -22,14 +22,37 @@ pub struct Normal {
 impl Normal {
     /// The judge that the run is to be judged by, told who was on a CPU meanwhile.
     pub fn judge(&self, run: &Path) -> anyhow::Result<Judge> {
+        let mut normal = self.normal()?;
+        each_trace(run, &mut |trace: Trace| normal.note(&trace))?;
+        Ok(normal.judge())
+    }
+
+    /// What is found in the run where nothing else says what is normal; none where something does.
+    pub fn by_itself(&self, run: &Path) -> anyhow::Result<Option<Findings>> {
+        let window = self.window()?;
+        let by_itself = self.baseline.is_empty();
+        Ok(by_itself
+            .then(|| judge_by_itself(run, window))
+            .transpose()?)
+    }
+
+    /// A judge of traces that come one after the other.
+    pub fn learning(&self) -> anyhow::Result<Judge> {
+        Ok(self.normal()?.learning())
+    }
+
+    fn normal(&self) -> anyhow::Result<experiments::Normal> {
+        let window = self.window()?;
+        Ok(experiments::Normal::new(&self.baseline, window)?)
+    }
+
+    fn window(&self) -> anyhow::Result<Nanos> {
         let seconds = self.window;
         ensure!(
             seconds > 0.0 && seconds <= 86_400.0,
             "--window {seconds}: expected seconds, above 0 and at most a day"
         );
-        let mut normal = experiments::Normal::new(&self.baseline, (seconds * 1e9) as u64)?;
-        each_trace(run, &mut |trace: Trace| normal.note(&trace))?;
-        Ok(normal.judge())
+        Ok((seconds * 1e9) as u64)
     }
 }
 

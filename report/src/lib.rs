@@ -23,4 +23,5 @@ pub use duration::human;
 pub use findings::render_findings;
 pub use html::{Key, Latencies, Report, Typical, WATERFALLS, render_html};
 pub use svg::{SvgOptions, render_comparison_svg, render_svg};
+pub use text::visible;
 pub use tree::{TreeOptions, render_tree};

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthChar;
 
 /// The text with every character that does not print (controls, escapes, bidi marks, zero-width,
 /// combining, private and unassigned ones, any space but the plain one) as its Rust escape.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

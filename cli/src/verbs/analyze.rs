@@ -1,13 +1,14 @@
 //! `tierscope analyze`: what is not normal in a run, why, and what it cost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use tierscope_analyzer::{Baseline, Tally, Verdict};
+use tierscope_analyzer::{Baseline, Findings, Tally, Verdict};
 use tierscope_experiments::{each_trace, write_json};
 use tierscope_model::Trace;
 use tierscope_report::render_findings;
 
 use crate::exit::Done;
+use crate::follow::follow;
 use crate::normal::Normal;
 use crate::select::newest_run;
 use crate::terminal::{print, print_json};
@@ -25,6 +26,10 @@ pub struct Args {
     /// Keep what is normal of this run, requests with findings left out.
     #[arg(long, value_name = "FILE")]
     save_baseline: Option<PathBuf>,
+    /// Read a recording as it is written, and print what is found as it comes, until the recording ends or
+    /// Ctrl-C. Without a baseline it learns as it goes; what lasts for a minute becomes normal.
+    #[arg(long)]
+    follow: bool,
     /// Print the findings as JSON instead.
     #[arg(long)]
     json: bool,
@@ -33,6 +38,15 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<Done> {
     let run = args.run.clone().map_or_else(newest_run, Ok)?;
+    if args.follow {
+        let (findings, normal) = follow(&run, args.normal.learning()?, args.json)?;
+        return conclude(args, &run, &findings, &normal);
+    }
+    if args.save_baseline.is_none()
+        && let Some(findings) = args.normal.by_itself(&run)?
+    {
+        return conclude(args, &run, &findings, &Baseline::new());
+    }
     let mut judge = args.normal.judge(&run)?;
     let mut tally = Tally::default();
     let mut kept = Baseline::new();
@@ -43,16 +57,24 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         }
         tally.add(&trace.endpoint, verdict);
     })?;
-    let findings = judge.conclude(tally);
+    conclude(args, &run, &judge.conclude(tally), &kept)
+}
+
+fn conclude(
+    args: &Args,
+    run: &Path,
+    findings: &Findings,
+    normal: &Baseline,
+) -> anyhow::Result<Done> {
     if let Some(path) = &args.save_baseline {
-        write_json(path, &kept)?;
+        write_json(path, normal)?;
     }
     if run.is_dir() {
-        write_json(&run.join("findings.json"), &findings)?;
+        write_json(&run.join("findings.json"), findings)?;
     }
     match args.json {
-        true => print_json(&findings)?,
-        false => print(&render_findings(&findings))?,
+        true => print_json(findings)?,
+        false => print(&render_findings(findings))?,
     }
     Ok(Done::Well)
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use tierscope_assembler::{Assembled, Options};
-use tierscope_experiments::{Progress, TraceLog, Truth, assemble};
+use tierscope_experiments::{Piece, Progress, TraceLog, assemble_from};
+use tierscope_tracer::recording::Reader;
 
 use crate::exit::Done;
 use crate::terminal::{print, print_json};
@@ -34,12 +35,12 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         .unwrap_or_else(|| args.recording.with_file_name("traces.jsonl"));
     let options = options(args)?;
     let mut log = TraceLog::create(path.clone())?;
-    let mut sink = |made, _: &Truth| match made {
-        Assembled::Request(trace) => log.add(&trace),
-        Assembled::Apart(_) => Ok(()),
+    let mut sink = |step: Piece<'_>| match step {
+        Piece::Made(Assembled::Request(trace)) => log.add(&trace),
+        _ => Ok(()),
     };
-    let ending = assemble(
-        &args.recording,
+    let ending = assemble_from(
+        Reader::open(&args.recording)?,
         options,
         &Progress::on_terminal(),
         &mut sink,

@@ -153,7 +153,7 @@ fn wait(args: &Args, stop: &AtomicBool, recorder: &Recorder) {
     step.finish();
 }
 
-fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, stop.clone()).context("cannot catch signals")?;

@@ -7,6 +7,7 @@ mod analyze;
 mod compare;
 mod doctor;
 mod fewer_hooks;
+mod follow;
 mod hostile_text;
 mod import;
 mod interruption;

@@ -6,13 +6,14 @@
 # make lint   formatting, clippy, and the dependencies' licences and sources
 # make verify   every experiment that injects something: what was found against what was injected
 # make bench-overhead   what tracing costs, against its targets, in some 20 minutes on an otherwise idle host
+# make bench-analyze   how fast recordings are assembled and analyzed, and in how much memory, in 5 minutes
 #
 # Set-up stops with one line, and the status 3 that make reports, where the host cannot do it.
 
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help demo test test-kernels compose-test images binaries lint verify bench-overhead setup
+.PHONY: help demo test test-kernels compose-test images binaries lint verify bench-overhead bench-analyze setup
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -61,6 +62,11 @@ verify: setup
 bench-overhead: setup
 	cargo build --release --workspace --bins --locked
 	@setup/as-root "$(CARGO_TARGET_DIR)/release/tierscope-bench" $(ARGS)
+
+# Exits 1 where a target is missed. ARGS="--recording FILE" takes a recording of your own.
+bench-analyze: setup
+	cargo build --release --workspace --bins --locked
+	@setup/as-root "$(CARGO_TARGET_DIR)/release/tierscope-bench-analyze" $(ARGS)
 
 setup:
 	@setup/check

@@ -19,7 +19,7 @@ pub fn render_detection(found: &Detection) -> String {
 pub fn write_detection(name: &str, found: &Detection) -> String {
     let name = match name {
         "" => "  ".to_owned(),
-        name => format!("{name:<24}"),
+        name => format!("{name:<27}"),
     };
     let mut lines: Vec<String> = Vec::new();
     for score in &found.faults {

@@ -51,7 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         baseline: Vec::new(),
     };
     if !args.json {
-        print(&format!("{:<24}{FAULTS}\n", "experiment"))?;
+        print(&format!("{:<27}{FAULTS}\n", "experiment"))?;
     }
     let rows = run_all(&experiments, &options, &mut |row: &Row| match args.json {
         true => Ok(()),
@@ -72,8 +72,8 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
 fn line(row: &Row) -> String {
     let name = &row.name;
     match &row.outcome {
-        RowOutcome::Refused(why) => format!("{name:<24}cannot be done here: {why}\n"),
-        RowOutcome::Failed(why) => format!("{name:<24}failed: {why}\n"),
+        RowOutcome::Refused(why) => format!("{name:<27}cannot be done here: {why}\n"),
+        RowOutcome::Failed(why) => format!("{name:<27}failed: {why}\n"),
         RowOutcome::Scored(detection) => write_detection(name, detection),
     }
 }

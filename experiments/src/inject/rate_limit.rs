@@ -75,7 +75,8 @@ impl Injector for Limit {
             held.finished.extend(lines(&self.access.more()?, finished));
             held.told.extend(lines(&self.told.more()?, told));
             if held.told.len() == held.finished.len() {
-                return Ok(held.hits(self.per_second));
+                let to_monotonic = wall_clock().saturating_sub(now());
+                return Ok(held.hits(self.per_second, to_monotonic));
             }
             if begun.elapsed() > LIMIT {
                 return Err(failed(format!(
@@ -165,7 +166,8 @@ struct Finished {
 
 impl Held {
     /// A connection's requests come one after the other: what is told first of it is of its first.
-    fn hits(self, per_second: u64) -> Vec<Hit> {
+    /// The wall clock is ahead of the monotonic one by `to_monotonic`.
+    fn hits(self, per_second: u64, to_monotonic: Nanos) -> Vec<Hit> {
         let mut excesses: HashMap<u64, VecDeque<u64>> = HashMap::new();
         for told in self.told {
             excesses
@@ -173,7 +175,6 @@ impl Held {
                 .or_default()
                 .push_back(told.excess);
         }
-        let to_monotonic = wall_clock().saturating_sub(now());
         let hit = |done: Finished| {
             let excess = excesses.get_mut(&done.connection)?.pop_front()?;
             let to_ns = nanos(done.msec).saturating_sub(to_monotonic);
@@ -254,7 +255,7 @@ mod tests {
             told: lines(log, told),
             finished: lines(&access, finished),
         };
-        let hits = held.hits(200);
+        let hits = held.hits(200, 1_789_000_000_000_000_000);
         let found: Vec<_> = hits
             .iter()
             .map(|hit| {

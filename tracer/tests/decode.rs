@@ -96,7 +96,7 @@ fn every_probe_has_its_number() {
     let Ok(Body::Usdt(usdt)) = decode(&last).map(|event| event.body) else {
         panic!("decodes")
     };
-    assert_eq!(usdt.probe, Probe::PgWalFlushDone);
+    assert_eq!(usdt.probe, Probe::PgModifyDone);
 }
 
 #[test]

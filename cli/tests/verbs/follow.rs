@@ -26,7 +26,7 @@ fn what_is_slow_is_said_while_it_is_recorded() {
         return;
     }
     let scratch = Scratch::new();
-    let lab = Lab::up(&scratch, &[]);
+    let lab = Lab::up(&scratch, &["--faults"]);
     let file = scratch.path("live.tsrec");
     let recording = Recording::start(&lab, file.clone(), &[]);
     let kept = scratch.path("normal.json");

@@ -20,7 +20,6 @@ mod process;
 mod rate_limit;
 mod schedule;
 mod ticker;
-#[allow(dead_code, reason = "for injectors outside of the lab")]
 mod undo;
 
 use serde::{Deserialize, Serialize};

@@ -156,10 +156,13 @@ fn executed(trace: &Trace, server: &Span) -> (u64, Nanos) {
         .fold((0, 0), |(n, ns), span| (n + 1, ns + run(trace, span)))
 }
 
-fn run(trace: &Trace, execute: &Span) -> Nanos {
-    let mut inside = trace.children(execute.span_id);
-    let modify = inside.find(|span| span.name == "modify rows");
-    modify.unwrap_or(execute).duration()
+/// DML without rows to return is an `execute` in an `execute`, and the changes in that.
+fn run(trace: &Trace, phase: &Span) -> Nanos {
+    let mut inside = trace.children(phase.span_id);
+    match inside.find(|span| ["execute", "modify rows"].contains(&span.name.as_str())) {
+        Some(inner) => run(trace, inner),
+        None => phase.duration(),
+    }
 }
 
 fn theirs(said: &[StatementCalls]) -> BTreeMap<String, Tally> {

@@ -47,16 +47,9 @@ impl Injector for Emptier {
     }
 
     fn end(&mut self) -> Result<Vec<Hit>> {
-        let ticked = self.ticker.take().map(Ticker::end).transpose()?;
-        let hit = ticked.map(|ticked| Hit {
-            from_ns: ticked.from_ns,
-            to_ns: ticked.to_ns,
-            request: None,
-            magnitude_ns: None,
-            clients: Vec::new(),
-            what: format!("emptied {} times", ticked.times),
-        });
-        Ok(hit.into_iter().collect())
+        let what = |times| format!("emptied {times} times");
+        let hit = self.ticker.take().map(|ticker| ticker.end(what));
+        hit.into_iter().collect()
     }
 }
 

@@ -49,16 +49,9 @@ impl Injector for Dropper {
     }
 
     fn end(&mut self) -> Result<Vec<Hit>> {
-        let ticked = self.ticker.take().map(Ticker::end).transpose()?;
-        let hit = ticked.map(|ticked| Hit {
-            from_ns: ticked.from_ns,
-            to_ns: ticked.to_ns,
-            request: None,
-            magnitude_ns: None,
-            clients: Vec::new(),
-            what: format!("pages dropped {} times", ticked.times),
-        });
-        Ok(hit.into_iter().collect())
+        let what = |times| format!("pages dropped {times} times");
+        let hit = self.ticker.take().map(|ticker| ticker.end(what));
+        hit.into_iter().collect()
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::Hit;
 use super::clock::now;
 use crate::error::Result;
 
@@ -12,13 +13,6 @@ pub(super) struct Ticker {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<Result<u64>>>,
     from_ns: u64,
-}
-
-/// What a ticker did: from when to when, and how often.
-pub(super) struct Ticked {
-    pub(super) from_ns: u64,
-    pub(super) to_ns: u64,
-    pub(super) times: u64,
 }
 
 impl Ticker {
@@ -45,13 +39,16 @@ impl Ticker {
         })
     }
 
-    /// Ends it.
-    pub(super) fn end(mut self) -> Result<Ticked> {
+    /// Ends it. What it did, in words of how often it did it; it met whoever was under way.
+    pub(super) fn end(mut self, what: impl FnOnce(u64) -> String) -> Result<Hit> {
         let times = self.join()?;
-        Ok(Ticked {
+        Ok(Hit {
             from_ns: self.from_ns,
             to_ns: now(),
-            times,
+            request: None,
+            magnitude_ns: None,
+            clients: Vec::new(),
+            what: what(times),
         })
     }
 

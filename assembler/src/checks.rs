@@ -1,6 +1,6 @@
 //! Pass 7: what must hold of every trace, checked on the finished tree.
 
-use std::collections::BTreeSet;
+use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
 use tierscope_model::{Span, SpanId, Timestamp, Trace, attr};
@@ -31,7 +31,7 @@ pub struct Segment {
 
 /// Checks one trace.
 pub fn check(trace: &Trace) -> Vec<Violation> {
-    let by_id: FxHashMap<SpanId, &Span> = trace.spans.iter().map(|s| (s.span_id, s)).collect();
+    let places = places(trace);
     let mut violations = Vec::new();
     for span in &trace.spans {
         if span.end < span.start {
@@ -40,15 +40,16 @@ pub fn check(trace: &Trace) -> Vec<Violation> {
         let Some(parent) = span.parent_id() else {
             continue;
         };
-        match by_id.get(&parent) {
+        match places.get(&parent) {
             None => violations.push(Violation::UnknownParent(span.span_id)),
-            Some(parent) if !inside(span, parent) => {
+            Some(parent) if !inside(span, &trace.spans[*parent]) => {
                 violations.push(Violation::Outside(span.span_id))
             }
             Some(_) => {}
         }
     }
-    let sum = segments(trace).iter().map(|s| s.end.since(s.start)).sum();
+    let segments = cut(trace, &places);
+    let sum = segments.iter().map(|s| s.end.since(s.start)).sum();
     if sum != trace.duration() {
         violations.push(Violation::Sum(sum, trace.duration()));
     }
@@ -63,41 +64,65 @@ fn inside(span: &Span, parent: &Span) -> bool {
 /// Cuts the root's time so that each nanosecond is charged to one span: the deepest that was active,
 /// of equally deep ones the one that began last. The segments tile the root, in order of time.
 pub fn segments(trace: &Trace) -> Vec<Segment> {
+    cut(trace, &places(trace))
+}
+
+/// Where each span stands in the trace.
+type Places = FxHashMap<SpanId, usize>;
+
+fn places(trace: &Trace) -> Places {
+    let spans = trace.spans.iter().enumerate();
+    spans.map(|(at, span)| (span.span_id, at)).collect()
+}
+
+fn cut(trace: &Trace, places: &Places) -> Vec<Segment> {
     let Some(root) = trace.root() else {
         return Vec::new();
     };
-    let mut changes = changes(trace);
-    changes.sort_unstable();
-    let mut active: BTreeSet<Rank> = BTreeSet::new();
+    let mut active: BinaryHeap<Rank> = BinaryHeap::new();
     let mut segments: Vec<Segment> = Vec::new();
     let mut at = root.start;
-    for (time, starts, rank) in changes {
-        let until = time.clamp(root.start, root.end);
-        if let Some((_, _, span)) = active.last().filter(|_| until > at) {
-            charge(&mut segments, *span, at, until);
-        }
-        at = at.max(until);
-        if starts {
-            active.insert(rank);
-        } else {
-            active.remove(&rank);
-        }
+    for rank in in_order(trace, places) {
+        at = charge_until(rank.1, at, &mut active, trace, &mut segments);
+        active.push(rank);
     }
+    charge_until(root.end, at, &mut active, trace, &mut segments);
     segments
 }
 
 /// Depth, start and index of a span: the greatest active one is charged.
 type Rank = (u32, Timestamp, usize);
 
-/// When each span that hangs on the root starts (true) and ends (false).
-fn changes(trace: &Trace) -> Vec<(Timestamp, bool, Rank)> {
-    let depths = depths(trace);
-    let spans = trace.spans.iter().enumerate().zip(depths);
-    spans
-        .filter_map(|((index, span), depth)| Some((span, (depth?, span.start, index))))
-        .filter(|(span, _)| span.end > span.start)
-        .flat_map(|(span, rank)| [(span.start, true, rank), (span.end, false, rank)])
-        .collect()
+/// The spans that hang on the root and take time, in order of start.
+fn in_order(trace: &Trace, places: &Places) -> Vec<Rank> {
+    let spans = trace.spans.iter().enumerate().zip(depths(trace, places));
+    let ranks = spans.filter(|((_, span), _)| span.end > span.start);
+    let ranks = ranks.filter_map(|((index, span), depth)| Some((depth?, span.start, index)));
+    let mut ranks: Vec<Rank> = ranks.collect();
+    ranks.sort_unstable_by_key(|(_, start, _)| *start);
+    ranks
+}
+
+/// Charges the time from `at` to `until`, or to the root's end, to the spans that are active in it; from
+/// when on nothing is charged yet.
+fn charge_until(
+    until: Timestamp,
+    mut at: Timestamp,
+    active: &mut BinaryHeap<Rank>,
+    trace: &Trace,
+    segments: &mut Vec<Segment>,
+) -> Timestamp {
+    let until = trace.root().map_or(until, |root| until.min(root.end));
+    while let Some((_, _, span)) = active.peek().filter(|_| at < until) {
+        let end = trace.spans[*span].end.min(until);
+        if at < end {
+            charge(segments, *span, at, end);
+            at = end;
+        } else {
+            active.pop();
+        }
+    }
+    at.max(until)
 }
 
 fn charge(segments: &mut Vec<Segment>, span: usize, start: Timestamp, end: Timestamp) {
@@ -108,18 +133,14 @@ fn charge(segments: &mut Vec<Segment>, span: usize, start: Timestamp, end: Times
 }
 
 /// Depth below the root; none for what is not joined to it.
-fn depths(trace: &Trace) -> Vec<Option<u32>> {
-    let mut known: FxHashMap<SpanId, u32> = FxHashMap::default();
-    let mut depths = Vec::with_capacity(trace.spans.len());
+fn depths(trace: &Trace, places: &Places) -> Vec<Option<u32>> {
+    let mut depths: Vec<Option<u32>> = Vec::with_capacity(trace.spans.len());
     for (at, span) in trace.spans.iter().enumerate() {
-        let depth = match span.parent_id() {
+        let above = |parent: SpanId| *depths.get(*places.get(&parent)?)?;
+        depths.push(match span.parent_id() {
             None => (at == 0).then_some(0),
-            Some(parent) => known.get(&parent).map(|depth| depth + 1),
-        };
-        if let Some(depth) = depth {
-            known.insert(span.span_id, depth);
-        }
-        depths.push(depth);
+            Some(parent) => above(parent).map(|depth| depth + 1),
+        });
     }
     depths
 }

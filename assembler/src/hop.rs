@@ -49,7 +49,8 @@ pub(crate) fn spans(
 ) -> Hop {
     let client_resource = resource(&exchange.client, processes);
     let server_resource = resource(&exchange.server, processes);
-    let client = client_span(exchange, label, &client_resource);
+    let ranges = Ranges::of(exchange);
+    let client = client_span(exchange, label, &ranges, &client_resource);
     let mut server = server_span(exchange, label, &server_resource);
     let hop = Hop {
         client: client.as_ref().map(|s| s.span_id),
@@ -59,20 +60,17 @@ pub(crate) fn spans(
         out.extend(server);
         return hop;
     };
-    let evidence = exchange
-        .request
-        .as_ref()
-        .or(exchange.response.as_ref())
-        .map(|p| seq(exchange, p));
-    if let (Some(server), Some(evidence)) = (&mut server, evidence) {
+    let first = ranges.request.as_ref().or(ranges.response.as_ref());
+    if let (Some(server), Some(range)) = (&mut server, first) {
         server.parent = Some(Link {
             span_id: client.span_id,
-            evidence,
+            evidence: Evidence::Seq(range.clone()),
         });
     }
     let between = format_smolstr!("{} → {}", client_resource.service, server_resource.service);
     let way = Way {
         exchange,
+        ranges,
         gaps: processes.gaps(),
         client: client.span_id,
         between,
@@ -89,16 +87,21 @@ fn resource(end: &End, processes: &mut Processes) -> Arc<Resource> {
     processes.get(end.pid.unwrap_or(0), end.local)
 }
 
-fn client_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> Option<Span> {
+fn client_span(
+    exchange: &Exchange,
+    label: &Label,
+    ranges: &Ranges,
+    resource: &Arc<Resource>,
+) -> Option<Span> {
     exchange.client.cookie?;
     let times = exchange.client_times()?;
     let mut span = span(exchange, "client", times, label, SpanKind::Client, resource);
-    for (key, passage) in [
-        (attr::REQUEST_RANGE, &exchange.request),
-        (attr::RESPONSE_RANGE, &exchange.response),
+    for (key, range) in [
+        (attr::REQUEST_RANGE, &ranges.request),
+        (attr::RESPONSE_RANGE, &ranges.response),
     ] {
-        if let Some(passage) = passage {
-            span.attributes.set(key, range(exchange, passage));
+        if let Some(range) = range {
+            span.attributes.set(key, range.clone());
         }
     }
     if let Some((sent, established)) = exchange.setup.and_then(|setup| setup.connect) {
@@ -159,29 +162,28 @@ fn span(
     }
 }
 
-fn seq(exchange: &Exchange, passage: &Passage) -> Evidence {
-    Evidence::Seq(range(exchange, passage))
+/// Where the messages of an exchange lie on their connection.
+struct Ranges {
+    request: Option<SmolStr>,
+    response: Option<SmolStr>,
+}
+
+impl Ranges {
+    fn of(exchange: &Exchange) -> Ranges {
+        let (client, server) = (&exchange.client, &exchange.server);
+        let (request, response) = (exchange.request.as_ref(), exchange.response.as_ref());
+        Ranges {
+            request: request.map(|passage| range(client, server, passage)),
+            response: response.map(|passage| range(server, client, passage)),
+        }
+    }
 }
 
 /// `sender cookie>receiver cookie:lo-hi`.
-fn range(exchange: &Exchange, passage: &Passage) -> SmolStr {
+fn range(from: &End, to: &End, passage: &Passage) -> SmolStr {
     let cookie = |end: &End| end.cookie.map_or(0, |c| c.0);
-    let is_request = exchange
-        .request
-        .as_ref()
-        .is_some_and(|r| std::ptr::eq(r, passage));
-    let (from, to) = if is_request {
-        (&exchange.client, &exchange.server)
-    } else {
-        (&exchange.server, &exchange.client)
-    };
-    format_smolstr!(
-        "{}>{}:{}-{}",
-        cookie(from),
-        cookie(to),
-        passage.seq.0,
-        passage.seq.1
-    )
+    let (from, to, (lo, hi)) = (cookie(from), cookie(to), passage.seq);
+    format_smolstr!("{from}>{to}:{lo}-{hi}")
 }
 
 /// What was sent again of a message, on its way's span.
@@ -228,6 +230,7 @@ fn full(send: &Span, passage: &Passage, receiver: &Arc<Resource>) -> Vec<Span> {
 /// The two ways of one exchange.
 struct Way<'a> {
     exchange: &'a Exchange,
+    ranges: Ranges,
     gaps: Gaps,
     client: SpanId,
     between: SmolStr,
@@ -334,6 +337,10 @@ impl Way<'_> {
         if end < start {
             self.counts.negative_durations += 1;
         }
+        let range = match direction {
+            "request" => &self.ranges.request,
+            _ => &self.ranges.response,
+        };
         let mut attributes = Attributes::new();
         attributes.set(attr::PART, name);
         attributes.set(attr::HOP, self.between.clone());
@@ -341,9 +348,9 @@ impl Way<'_> {
         attributes.set(attr::BYTES, passage.bytes);
         Span {
             span_id: derive(name, &[self.client.0, u64::from(direction == "response")]),
-            parent: Some(Link {
+            parent: range.as_ref().map(|range| Link {
                 span_id: self.client,
-                evidence: seq(self.exchange, passage),
+                evidence: Evidence::Seq(range.clone()),
             }),
             name: SmolStr::new_static(name),
             kind: SpanKind::Internal,

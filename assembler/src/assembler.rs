@@ -5,7 +5,7 @@ use tierscope_model::{
     SocketCookie, Span, Timestamp, Trace, TraceId, Usdt, attr,
 };
 
-use crate::app::{Apps, Proof, RequestKey};
+use crate::app::{Apps, Binding, Proof, RequestKey};
 use crate::backend::{Backends, Work};
 use crate::checks::check;
 use crate::connections::Connections;
@@ -283,8 +283,8 @@ impl Assembler {
         match &exchange.facts {
             Facts::Http(_) => self.place_http(exchange),
             Facts::Postgres(facts) => {
-                let facts = facts.clone();
-                self.place_query(exchange, &facts);
+                let (binding, work) = self.bind(&exchange, facts);
+                self.place_query(exchange, binding, work);
             }
         }
     }
@@ -316,10 +316,10 @@ impl Assembler {
         facts.asked_id.filter(|_| inner).or(given)
     }
 
-    fn place_query(&mut self, exchange: Exchange, facts: &PgFacts) {
-        let binding = self
-            .apps
-            .release(exchange.number, exchange.client.cookie, facts);
+    /// The query that asked for the exchange, and what the backend did for it.
+    fn bind(&mut self, exchange: &Exchange, facts: &PgFacts) -> (Option<Binding>, Work) {
+        let (number, cookie) = (exchange.number, exchange.client.cookie);
+        let binding = self.apps.release(number, cookie, facts);
         let work = match (exchange.server.pid, exchange.server_times()) {
             (Some(pid), Some(times)) => self.backends.take(pid, times, &mut self.threads),
             _ => Work::default(),
@@ -333,20 +333,22 @@ impl Assembler {
             let asked = self.apps.statement(binding);
             !matches!((reported, asked), (Some(ran), Some(asked)) if !ran.agrees(asked))
         });
-        match binding {
-            Some(binding) => self.requests.query(
-                Query {
-                    exchange,
-                    binding,
-                    work,
-                },
-                self.now,
-            ),
-            None => self.set_apart(exchange, &work),
-        }
+        (binding, work)
     }
 
-    fn set_apart(&mut self, exchange: Exchange, work: &Work) {
+    fn place_query(&mut self, exchange: Exchange, binding: Option<Binding>, work: Work) {
+        let Some(binding) = binding else {
+            return self.set_apart(exchange, work);
+        };
+        let query = Query {
+            exchange,
+            binding,
+            work,
+        };
+        self.requests.query(query, self.now);
+    }
+
+    fn set_apart(&mut self, exchange: Exchange, work: Work) {
         let Some(kind) = exchange.postgres().map(|facts| facts.kind) else {
             return;
         };
@@ -465,7 +467,7 @@ impl Assembler {
                 Proof::Statement | Proof::Transaction => true,
             };
             if doubtful {
-                self.set_apart(query.exchange, &query.work);
+                self.set_apart(query.exchange, query.work);
             } else {
                 parts.queries.push(query);
             }

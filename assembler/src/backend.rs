@@ -125,22 +125,19 @@ impl Backends {
     }
 }
 
-impl Work {
-    /// Spans of the phases, under the exchange's span at the server. Where it `completed` as many
-    /// statements as it executed, and several, each execution has its rows.
-    pub(crate) fn spans(&self, server: &Span, completed: &[Option<u64>]) -> Vec<Span> {
-        let pid = server.resource.pid.to_smolstr();
-        let within = |phase: &&Phase| server.start <= phase.start && phase.end <= server.end;
-        let mut phases: Vec<Phase> = self.phases.iter().filter(within).cloned().collect();
-        let executions = || phases.iter().filter(|phase| phase.name == "execute");
-        if completed.len() > 1 && executions().count() == completed.len() {
-            let executions = phases.iter_mut().filter(|phase| phase.name == "execute");
-            for (phase, rows) in executions.zip(completed) {
-                if let Some(rows) = rows {
-                    phase.attributes.set(attr::DB_RESPONSE_RETURNED_ROWS, *rows);
-                }
+/// Spans of what a backend did, under the exchange's span at the server. Where it `completed` as many
+/// statements as it executed, and several, each execution has its rows.
+pub(crate) fn spans(mut phases: Vec<Phase>, server: &Span, completed: &[Option<u64>]) -> Vec<Span> {
+    let pid = server.resource.pid.to_smolstr();
+    phases.retain(|phase| server.start <= phase.start && phase.end <= server.end);
+    let executions = || phases.iter().filter(|phase| phase.name == "execute");
+    if completed.len() > 1 && executions().count() == completed.len() {
+        let executions = phases.iter_mut().filter(|phase| phase.name == "execute");
+        for (phase, rows) in executions.zip(completed) {
+            if let Some(rows) = rows {
+                phase.attributes.set(attr::DB_RESPONSE_RETURNED_ROWS, *rows);
             }
         }
-        phase::spans(server, phases, |_| Evidence::Backend(pid.clone()))
     }
+    phase::spans(server, phases, |_| Evidence::Backend(pid.clone()))
 }

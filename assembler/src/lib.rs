@@ -26,6 +26,7 @@ mod handler;
 mod hop;
 mod http;
 mod lock;
+mod log;
 mod marks;
 mod nginx;
 mod order;

@@ -1,14 +1,10 @@
 //! For whom a thread worked, and between which of its calls.
 
-use std::collections::VecDeque;
-
 use tierscope_model::{SocketCookie, Timestamp};
 
 use crate::app::RequestKey;
+use crate::log::Log;
 use crate::threads::Owner;
-
-/// Most marks kept of one thread.
-const LIMIT: usize = 65_536;
 
 /// A call or a probe of a thread.
 #[derive(Clone, Debug)]
@@ -26,36 +22,25 @@ pub(crate) struct Mark {
 /// One thread's marks in order of time.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    log: VecDeque<Mark>,
+    log: Log<Mark>,
 }
 
 impl Marks {
     /// True where the oldest mark had to be forgotten for it.
     pub(crate) fn push(&mut self, mark: Mark) -> bool {
-        let mut at = self.log.len();
-        while at > 0 && self.log[at - 1].time > mark.time {
-            at -= 1;
-        }
-        self.log.insert(at, mark);
-        let over = self.log.len() > LIMIT;
-        if over {
-            self.log.pop_front();
-        }
-        over
+        self.log.push(mark.time, mark)
     }
 
     /// The last mark, if it is a read of `cookie` for nobody known, was for `owner`.
     pub(crate) fn adopt_read(&mut self, cookie: SocketCookie, owner: &Owner) {
-        let last = self.log.back_mut();
+        let last = self.log.last_mut();
         if let Some(mark) = last.filter(|m| m.socket == Some(cookie) && m.owner.is_none()) {
             mark.owner = Some(owner.clone());
         }
     }
 
     pub(crate) fn forget(&mut self, time: Timestamp) {
-        while self.log.get(1).is_some_and(|mark| mark.time <= time) {
-            self.log.pop_front();
-        }
+        self.log.forget(time);
     }
 
     /// From each mark of `key` in `[from, to]` to the next mark of any, and whether it was held.
@@ -76,13 +61,11 @@ impl Marks {
         from: Timestamp,
         to: Timestamp,
     ) -> impl Iterator<Item = (Timestamp, Timestamp, &Mark)> {
-        let first = self.log.partition_point(|mark| mark.time <= from);
-        let marks = self.log.range(first.saturating_sub(1)..);
-        let ends = self
-            .log
-            .range((first.saturating_sub(1) + 1).min(self.log.len())..);
-        let ends = ends.map(|mark| mark.time).chain([to]);
-        marks
+        let first = self.log.until(from).saturating_sub(1);
+        let ends = self.log.from(first + 1).map(|(time, _)| time).chain([to]);
+        self.log
+            .from(first)
+            .map(|(_, mark)| mark)
             .zip(ends)
             .take_while(move |(mark, _)| mark.time < to)
             .map(move |(mark, end)| (mark.time.max(from), end.min(to), mark))
@@ -91,8 +74,7 @@ impl Marks {
 
     /// When the first mark after `time` was made.
     pub(crate) fn after(&self, time: Timestamp) -> Option<Timestamp> {
-        let after = self.log.partition_point(|mark| mark.time <= time);
-        self.log.get(after).map(|mark| mark.time)
+        self.log.time(self.log.until(time))
     }
 
     /// The mark before `time` and the first one after `until`.
@@ -101,10 +83,9 @@ impl Marks {
         time: Timestamp,
         until: Timestamp,
     ) -> (Option<&Mark>, Option<&Mark>) {
-        let before = self.log.partition_point(|mark| mark.time <= time);
-        let after = self.log.partition_point(|mark| mark.time < until);
-        let before = before.checked_sub(1).and_then(|at| self.log.get(at));
-        (before, self.log.get(after))
+        let before = self.log.until(time).checked_sub(1);
+        let before = before.and_then(|at| self.log.get(at));
+        (before, self.log.get(self.log.before(until)))
     }
 }
 

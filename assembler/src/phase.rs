@@ -109,6 +109,9 @@ fn parents(phases: &[Phase]) -> Vec<Option<usize>> {
 /// Makes one phase of many equal ones under one parent. Returns which phase stands for each.
 fn fold(phases: &mut [Phase], parents: &[Option<usize>]) -> Vec<usize> {
     let mut stand: Vec<usize> = (0..phases.len()).collect();
+    if phases.len() <= FOLD {
+        return stand;
+    }
     for level in levels(parents) {
         let mut groups: FxHashMap<_, Vec<usize>> = FxHashMap::default();
         for at in level {
@@ -119,10 +122,11 @@ fn fold(phases: &mut [Phase], parents: &[Option<usize>]) -> Vec<usize> {
             }
         }
         for group in groups.into_values().filter(|group| group.len() > FOLD) {
-            for at in &group[1..] {
-                let other = phases[*at].clone();
-                phases[group[0]].absorb(&other);
-                stand[*at] = group[0];
+            let (first, others) = (group[0], &group[1..]);
+            for at in others {
+                let (before, from) = phases.split_at_mut(*at);
+                before[first].absorb(&from[0]);
+                stand[*at] = first;
             }
         }
     }

@@ -56,10 +56,10 @@ fn wait<'a>(
 ) -> Option<Slice> {
     let waits = others.flat_map(|(tid, timeline)| {
         let pieces = timeline.cut(sleep.start, sleep.end, lost);
-        let woken = pieces.into_iter().filter(|piece| {
+        let woken = pieces.filter(|piece| {
             piece.doing == Doing::Runnable && piece.switch.is_some_and(reason::polls)
         });
-        woken.map(|piece| piece.slice(tid)).collect::<Vec<_>>()
+        woken.map(move |piece| piece.slice(tid))
     });
     let long = waits.filter(|wait| wait.duration() >= LONG);
     long.max_by_key(|wait| (wait.duration(), Reverse((wait.start, wait.tid))))
@@ -101,7 +101,7 @@ mod tests {
     fn told(poller: Timeline) -> Vec<(u64, u64, Doing, u32)> {
         let reader = thread(Sysno::futex, 66, 67);
         let pieces = reader.cut(Timestamp(5 * MS), Timestamp(67 * MS), &[]);
-        let slices = pieces.iter().map(|piece| piece.slice(8)).collect();
+        let slices = pieces.map(|piece| piece.slice(8)).collect();
         let slices = in_place(slices, || [(9, &poller)].into_iter(), &[]);
         let told = slices.iter();
         told.map(|s| (s.start.0 / MS, s.end.0 / MS, s.doing, s.tid))

@@ -2,7 +2,7 @@
 
 use tierscope_model::{Attributes, Link, RequestId, SmolStr, Span, Status, attr};
 
-use crate::backend::Work;
+use crate::backend::{self, Work};
 use crate::charge;
 use crate::counts::Counts;
 use crate::exchange::Exchange;
@@ -14,7 +14,7 @@ use crate::tree::Query;
 
 /// Adds the exchange's spans under `parent`; without one they stay an orphan.
 pub(crate) fn spans(
-    query: &Query,
+    query: &mut Query,
     parent: Option<Link>,
     processes: &mut Processes,
     threads: &Threads,
@@ -23,7 +23,8 @@ pub(crate) fn spans(
 ) {
     let first = out.len();
     let (exchange, id) = (&query.exchange, Some(query.binding.request.1));
-    exchange_spans(exchange, &query.work, id, processes, threads, counts, out);
+    let work = std::mem::take(&mut query.work);
+    exchange_spans(exchange, work, id, processes, threads, counts, out);
     if let Some(top) = out.get_mut(first) {
         top.parent = parent;
     }
@@ -32,7 +33,7 @@ pub(crate) fn spans(
 /// The spans of one exchange, of request `id`, the topmost first and without a parent.
 pub(crate) fn exchange_spans(
     exchange: &Exchange,
-    work: &Work,
+    work: Work,
     id: Option<RequestId>,
     processes: &mut Processes,
     threads: &Threads,
@@ -45,7 +46,7 @@ pub(crate) fn exchange_spans(
     let first = out.len();
     let hop = hop::spans(
         exchange,
-        &label(exchange, facts, work),
+        &label(exchange, facts, &work),
         processes,
         counts,
         out,
@@ -54,12 +55,19 @@ pub(crate) fn exchange_spans(
     let Some(server) = charge::find(&mut out[first..], hop.server) else {
         return;
     };
-    server.events.clone_from(&work.points);
-    for (key, value) in work.attributes.iter() {
+    let Work {
+        phases,
+        points,
+        attributes,
+        slices,
+        ..
+    } = work;
+    server.events = points;
+    for (key, value) in attributes.iter() {
         server.attributes.set(key.to_owned(), value.clone());
     }
-    charge::put(server, work.slices.clone());
-    let phases = work.spans(server, &facts.completed);
+    charge::put(server, slices);
+    let phases = backend::spans(phases, server, &facts.completed);
     out.extend(phases);
 }
 

@@ -16,7 +16,7 @@ use crate::phase::Phase;
 use crate::poller;
 use crate::reason;
 use crate::stream::Caller;
-use crate::timeline::{Lost, Timeline};
+use crate::timeline::{Lost, Piece, Timeline};
 
 /// From when to when.
 pub(crate) type Interval = (Timestamp, Timestamp);
@@ -123,7 +123,7 @@ impl Threads {
         match self.known.get(&tid).filter(|_| self.measured) {
             Some(thread) => {
                 let pieces = thread.timeline.cut(from, to, &self.lost);
-                pieces.iter().map(|piece| piece.slice(tid)).collect()
+                pieces.map(|piece| piece.slice(tid)).collect()
             }
             None if self.measured && to > from => vec![slice(Doing::Unknown)],
             None => Vec::new(),
@@ -156,11 +156,11 @@ impl Threads {
 
     /// When the thread first lay down in `[from, to]`, or `to`.
     fn rest(&self, thread: &Thread, from: Timestamp, to: Timestamp) -> Timestamp {
-        let pieces = thread.timeline.cut(from, to, &self.lost);
-        let rest = pieces
-            .iter()
-            .find(|piece| piece.doing == Doing::Waiting && piece.switch.is_some_and(reason::parks));
-        rest.map_or(to, |piece| piece.start)
+        let parks = |piece: &Piece<'_>| {
+            piece.doing == Doing::Waiting && piece.switch.is_some_and(reason::parks)
+        };
+        let mut pieces = thread.timeline.cut(from, to, &self.lost);
+        pieces.find(parks).map_or(to, |piece| piece.start)
     }
 
     /// What a reader did in `[from, to]`, and while it ran, for whom, unless that is request `own`.
@@ -255,17 +255,16 @@ fn push_running(out: &mut Vec<Slice>, whole: &Slice, part: Interval, instead: Op
     if part.1 <= part.0 {
         return;
     }
-    let instead = instead.map(|owner| owner.label.clone());
-    match out.last_mut() {
-        Some(last)
-            if last.end == part.0 && last.doing == whole.doing && last.instead == instead =>
-        {
-            last.end = part.1;
-        }
-        _ => out.push(Slice {
+    let instead = instead.map(|owner| &owner.label);
+    let goes_on = |last: &&mut Slice| {
+        last.end == part.0 && last.doing == whole.doing && last.instead.as_ref() == instead
+    };
+    match out.last_mut().filter(goes_on) {
+        Some(last) => last.end = part.1,
+        None => out.push(Slice {
             start: part.0,
             end: part.1,
-            instead,
+            instead: instead.cloned(),
             ..whole.clone()
         }),
     }

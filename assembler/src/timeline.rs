@@ -1,15 +1,13 @@
 //! One thread's time: on a CPU, runnable, waiting. Told by its returns to a CPU, each of which says
 //! how the thread had left and when it was woken.
 
-use std::collections::VecDeque;
+use std::iter::once_with;
 
 use smol_str::format_smolstr;
 use tierscope_model::{Doing, Nanos, Off, Slice, SmolStr, Switch, Timestamp};
 
+use crate::log::Log;
 use crate::reason;
-
-/// Most returns kept of one thread.
-const LIMIT: usize = 65_536;
 
 /// A stretch of time in which events were lost.
 pub(crate) type Lost = (Timestamp, Timestamp);
@@ -17,7 +15,7 @@ pub(crate) type Lost = (Timestamp, Timestamp);
 /// The returns of one thread to a CPU, in order of time.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
-    returns: VecDeque<(Timestamp, Switch)>,
+    returns: Log<Switch>,
     /// The thread was on a CPU at this time: it made a call or hit a probe.
     seen: Timestamp,
     /// From here on its returns are left out, unless a later one is told.
@@ -59,16 +57,7 @@ impl Timeline {
     /// The thread came back to a CPU. True where the oldest return had to be forgotten for it.
     pub(crate) fn back(&mut self, time: Timestamp, switch: Switch) -> bool {
         self.seen(time);
-        let mut at = self.returns.len();
-        while at > 0 && self.returns[at - 1].0 > time {
-            at -= 1;
-        }
-        self.returns.insert(at, (time, switch));
-        let over = self.returns.len() > LIMIT;
-        if over {
-            self.returns.pop_front();
-        }
-        over
+        self.returns.push(time, switch)
     }
 
     /// The thread was on a CPU at `time`.
@@ -88,55 +77,88 @@ impl Timeline {
 
     /// The process that the thread is of.
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.returns.back().map(|(_, switch)| switch.pid)
+        self.returns.last().map(|switch| switch.pid)
     }
 
     /// Forgets what nobody asks for who asks for nothing before `time`.
     pub(crate) fn forget(&mut self, time: Timestamp) {
-        while self.returns.get(1).is_some_and(|(back, _)| *back <= time) {
-            self.returns.pop_front();
-        }
+        self.returns.forget(time);
     }
 
     /// What the thread did: pieces that tile `[from, to]`, in order of time. What `lost` events leave
     /// in doubt is not known.
-    pub(crate) fn cut(&self, from: Timestamp, to: Timestamp, lost: &[Lost]) -> Vec<Piece<'_>> {
-        let mut cut = Cut {
+    pub(crate) fn cut<'a>(
+        &'a self,
+        from: Timestamp,
+        to: Timestamp,
+        lost: &'a [Lost],
+    ) -> impl Iterator<Item = Piece<'a>> {
+        let first = self.returns.until(from);
+        let before = first.checked_sub(1).and_then(|at| self.returns.time(at));
+        let befores = self.returns.from(first).map(|(back, _)| Some(back));
+        let returns = self
+            .returns
+            .from(first)
+            .zip([before].into_iter().chain(befores));
+        let told = returns.flat_map(move |(back, on)| around(on, back, lost));
+        let rest = once_with(move || self.since_last(to, lost));
+        tile(
             from,
             to,
-            at: from,
-            pieces: Vec::new(),
-        };
-        let first = self.returns.partition_point(|(back, _)| *back <= from);
-        let mut on = first.checked_sub(1).map(|at| self.returns[at].0);
-        for (back, switch) in self.returns.range(first..) {
-            let off = switch.off_at.or(switch.woken_at).unwrap_or(*back);
-            cut.push(
-                off,
-                running(
-                    on.filter(|_| switch.off_at.is_some() && !switch.gap),
-                    off,
-                    lost,
-                ),
-                None,
-            );
-            let woken = match switch.off {
-                Off::Preempted => off,
-                _ => switch.woken_at.unwrap_or(*back),
-            };
-            cut.push(woken, Doing::Waiting, Some(switch));
-            cut.push(*back, Doing::Runnable, Some(switch));
-            on = Some(*back);
-            if cut.at >= to {
-                break;
-            }
-        }
+            told.chain(rest).chain([(to, Doing::Unknown, None)]),
+        )
+    }
+
+    /// What the thread did after its last return, as far as that is known.
+    fn since_last<'a>(&self, to: Timestamp, lost: &[Lost]) -> Bound<'a> {
+        let on = self.returns.last_time();
         let known = self.turned.filter(|turned| Some(*turned) >= on);
         let known = known.unwrap_or(self.seen).min(self.seen);
-        cut.push(known, running(on, known.min(to), lost), None);
-        cut.push(to, Doing::Unknown, None);
-        cut.pieces
+        (known, running(on, known.min(to), lost), None)
     }
+}
+
+/// Until when a thread did what; where it was off its CPU, the return from there.
+type Bound<'a> = (Timestamp, Doing, Option<&'a Switch>);
+
+/// What a thread did from `on`, when it had last come back to a CPU, until it came `back` again.
+fn around<'a>(
+    on: Option<Timestamp>,
+    (back, switch): (Timestamp, &'a Switch),
+    lost: &[Lost],
+) -> [Bound<'a>; 3] {
+    let off = switch.off_at.or(switch.woken_at).unwrap_or(back);
+    let on = on.filter(|_| switch.off_at.is_some() && !switch.gap);
+    let woken = match switch.off {
+        Off::Preempted => off,
+        _ => switch.woken_at.unwrap_or(back),
+    };
+    [
+        (off, running(on, off, lost), None),
+        (woken, Doing::Waiting, Some(switch)),
+        (back, Doing::Runnable, Some(switch)),
+    ]
+}
+
+/// The pieces between `bounds`, as far as they lie in `[from, to]`.
+fn tile<'a>(
+    from: Timestamp,
+    to: Timestamp,
+    bounds: impl Iterator<Item = Bound<'a>>,
+) -> impl Iterator<Item = Piece<'a>> {
+    let mut at = from;
+    let pieces = bounds.map_while(move |(until, doing, switch)| {
+        let start = at;
+        at = until.clamp(start, to.max(start));
+        let piece = Piece {
+            start,
+            end: at,
+            doing,
+            switch,
+        };
+        (start < to).then_some((start < at).then_some(piece))
+    });
+    pieces.flatten()
 }
 
 /// On a CPU since `on`, if no event can have been lost since.
@@ -150,30 +172,6 @@ fn running(on: Option<Timestamp>, until: Timestamp, lost: &[Lost]) -> Doing {
         Doing::Running
     } else {
         Doing::Unknown
-    }
-}
-
-/// Pieces so far, up to `at`.
-struct Cut<'a> {
-    from: Timestamp,
-    to: Timestamp,
-    at: Timestamp,
-    pieces: Vec<Piece<'a>>,
-}
-
-impl<'a> Cut<'a> {
-    fn push(&mut self, until: Timestamp, doing: Doing, switch: Option<&'a Switch>) {
-        let end = until.clamp(self.from, self.to.max(self.from));
-        if end <= self.at {
-            return;
-        }
-        self.pieces.push(Piece {
-            start: self.at,
-            end,
-            doing,
-            switch,
-        });
-        self.at = end;
     }
 }
 
@@ -221,6 +219,10 @@ mod tests {
         timeline
     }
 
+    fn cut(timeline: &Timeline, from: u64, to: u64) -> Vec<Piece<'_>> {
+        timeline.cut(Timestamp(from), Timestamp(to), &[]).collect()
+    }
+
     fn told(pieces: &[Piece<'_>]) -> Vec<(u64, u64, Doing)> {
         pieces
             .iter()
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn tells_of_every_nanosecond() {
         let timeline = timeline();
-        let pieces = timeline.cut(Timestamp(5), Timestamp(80), &[]);
+        let pieces = cut(&timeline, 5, 80);
         let wanted = [
             (5, 10, Doing::Unknown),
             (10, 20, Doing::Waiting),
@@ -260,7 +262,7 @@ mod tests {
         let woken = throttled(switch(10, Some(20), Off::Sleeping));
         timeline.back(Timestamp(30), woken);
         timeline.back(Timestamp(60), throttled(switch(50, None, Off::Preempted)));
-        let pieces = timeline.cut(Timestamp(10), Timestamp(60), &[]);
+        let pieces = cut(&timeline, 10, 60);
         let told: Vec<_> = pieces.iter().map(|piece| piece.slice(7)).collect();
         let throttled: Vec<_> = told.iter().map(Slice::is_throttled).collect();
         assert_eq!(throttled, [false, true, false, true]);
@@ -282,7 +284,7 @@ mod tests {
             (20, 30, Doing::Runnable),
             (30, 40, Doing::Running),
         ];
-        let pieces = timeline.cut(Timestamp(10), Timestamp(40), &[]);
+        let pieces = cut(&timeline, 10, 40);
         assert_eq!(told(&pieces), wanted);
     }
 
@@ -290,7 +292,7 @@ mod tests {
     fn a_lost_event_may_have_been_a_switch() {
         let lost = [(Timestamp(40), Timestamp(41))];
         let timeline = timeline();
-        let pieces = timeline.cut(Timestamp(30), Timestamp(70), &lost);
+        let pieces: Vec<_> = timeline.cut(Timestamp(30), Timestamp(70), &lost).collect();
         let wanted = [
             (30, 50, Doing::Unknown),
             (50, 60, Doing::Runnable),
@@ -303,14 +305,14 @@ mod tests {
     fn what_was_forgotten_is_not_known_and_the_rest_is_as_before() {
         let mut timeline = timeline();
         timeline.forget(Timestamp(65));
-        let pieces = timeline.cut(Timestamp(40), Timestamp(70), &[]);
+        let pieces = cut(&timeline, 40, 70);
         let wanted = [
             (40, 50, Doing::Unknown),
             (50, 60, Doing::Runnable),
             (60, 70, Doing::Running),
         ];
         assert_eq!(told(&pieces), wanted);
-        let pieces = timeline.cut(Timestamp(65), Timestamp(70), &[]);
+        let pieces = cut(&timeline, 65, 70);
         assert_eq!(told(&pieces), [(65, 70, Doing::Running)]);
     }
 
@@ -329,7 +331,7 @@ mod tests {
                 let how = [Off::Preempted, Off::Sleeping, Off::Blocked, Off::Other][usize::from(how)];
                 timeline.back(Timestamp(now), switch(off, (asleep > 0).then_some(off + asleep), how));
             }
-            let pieces = timeline.cut(Timestamp(from), Timestamp(from + length), &[]);
+            let pieces = cut(&timeline, from, from + length);
             let mut at = from;
             for piece in &pieces {
                 prop_assert_eq!(piece.start.0, at);

@@ -119,7 +119,7 @@ pub(crate) fn build(
         }
         file_spans::of_handler(*key, request, item, &mut spans, threads);
     }
-    for query in &parts.queries {
+    for query in &mut parts.queries {
         let parent = query_parent(query, &items);
         let waited = parent.as_ref();
         let waited = waited.and_then(|link| connecting(query, link, processes, &spans));

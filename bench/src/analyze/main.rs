@@ -12,9 +12,14 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 
 use crate::cost::Cost;
 use crate::repeat::Made;
+
+/// As in tierscope itself.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How often the recording is repeated.
 const SIZES: [u64; 3] = [1, 3, 10];

@@ -1,6 +1,7 @@
 //! Which requests were on a CPU, so that another one's wait can be put down to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tierscope_model::{Doing, Nanos, Span, Timestamp, Trace};
 
@@ -8,21 +9,38 @@ use tierscope_model::{Doing, Nanos, Span, Timestamp, Trace};
 const SHORTEST: Nanos = 1_000_000;
 /// A pause within the work that is shorter than this does not end it.
 const PAUSE: Nanos = 1_000_000;
-/// Most stretches of work that are kept; of more, the latest.
+/// Most stretches of work that are kept; of more, the latest. They are small: a long run has so many.
 const LIMIT: usize = 65_536;
+/// Most endpoints that are told apart.
+const ENDPOINTS: usize = 1_024;
+const OTHER: &str = "(other)";
 
 /// A stretch of work of one thread for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stretch {
-    pub(crate) end: Timestamp,
-    /// The request, e.g. `GET /api/report/{id} (request 9c1f…)`.
-    pub(crate) request: String,
+struct Stretch {
+    end: Timestamp,
+    request: Request,
+}
+
+/// A request: its endpoint, and the first four digits of its trace's id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Request {
+    endpoint: Arc<str>,
+    id: u16,
+}
+
+impl Request {
+    /// E.g. `GET /api/report/{id} (request 9c1f…)`.
+    fn label(&self) -> String {
+        format!("{} (request {:04x}…)", self.endpoint, self.id)
+    }
 }
 
 /// Stretches of work by process, start and thread.
 #[derive(Clone, Debug, Default)]
 pub struct Busy {
     stretches: BTreeMap<(Timestamp, u32, u32), Stretch>,
+    endpoints: BTreeSet<Arc<str>>,
     longest: Nanos,
 }
 
@@ -57,13 +75,25 @@ impl Busy {
     }
 
     fn keep(&mut self, trace: &Trace, key: (Timestamp, u32, u32), end: Timestamp) {
-        let id = trace.trace_id.to_string();
-        let request = format!("{} (request {}…)", trace.endpoint, &id[..4]);
+        let request = Request {
+            endpoint: self.endpoint(&trace.endpoint),
+            id: (trace.trace_id.0 >> 112) as u16,
+        };
         self.longest = self.longest.max(end.since(key.0));
         self.stretches.insert(key, Stretch { end, request });
         if self.stretches.len() > LIMIT {
             self.stretches.pop_first();
         }
+    }
+
+    fn endpoint(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.endpoints.get(name) {
+            return known.clone();
+        }
+        let full = self.endpoints.len() >= ENDPOINTS;
+        let name: Arc<str> = if full { OTHER } else { name }.into();
+        self.endpoints.insert(name.clone());
+        name
     }
 
     /// Which requests kept threads of a process busy within some time, and for how long; the longest
@@ -72,10 +102,10 @@ impl Busy {
         &self,
         pid: u32,
         (from, to): (Timestamp, Timestamp),
-    ) -> (usize, Vec<(&str, Nanos)>) {
+    ) -> (usize, Vec<(String, Nanos)>) {
         let first = (from - self.longest, 0, 0);
         let mut threads: Vec<u32> = Vec::new();
-        let mut requests: BTreeMap<&str, Nanos> = BTreeMap::new();
+        let mut requests: BTreeMap<&Request, Nanos> = BTreeMap::new();
         let overlapping = self.stretches.range(first..(to, 0, 0));
         for ((start, _, tid), stretch) in overlapping.filter(|((_, of, _), _)| *of == pid) {
             let nanos = stretch.end.min(to).since((*start).max(from));
@@ -86,8 +116,9 @@ impl Busy {
         }
         threads.sort_unstable();
         threads.dedup();
-        let mut requests: Vec<_> = requests.into_iter().collect();
-        requests.sort_by_key(|(request, nanos)| (std::cmp::Reverse(*nanos), *request));
+        let requests = requests.into_iter();
+        let mut requests: Vec<_> = requests.map(|(r, nanos)| (r.label(), nanos)).collect();
+        requests.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         (threads.len(), requests)
     }
 }

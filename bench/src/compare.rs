@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::{
@@ -10,6 +9,7 @@ use crate::{
     interval::Interval,
     load::{Load, Pace},
     plan::{Level, Plan},
+    progress::{Phase, Progress},
     sample::Sample,
     session,
     stand::Stand,
@@ -25,20 +25,18 @@ pub struct Runs {
 
 impl Runs {
     /// Makes all runs of the plan.
-    pub fn measure(stand: &Stand, plan: &Plan) -> anyhow::Result<Self> {
+    pub fn measure(stand: &Stand, plan: &Plan, progress: &Progress) -> anyhow::Result<Self> {
+        progress.phase(Phase::WarmUp);
         let mut runs = Self {
-            saturation: warm_up(stand, plan)?,
+            saturation: warm_up(stand, plan, progress)?,
             ..Self::default()
         };
-        let arms: usize = plan.levels.iter().map(|level| level.arms().len()).sum();
-        let count = plan.pairs as usize * arms;
-        let bar = bar(count as u64);
+        progress.phase(Phase::Runs);
         for pair in 0..plan.pairs {
             for level in &plan.levels {
-                runs.pair(stand, plan, *level, pair, &bar)?;
+                runs.pair(stand, plan, *level, pair, progress)?;
             }
         }
-        bar.finish_and_clear();
         Ok(runs)
     }
 
@@ -48,7 +46,7 @@ impl Runs {
         plan: &Plan,
         level: Level,
         pair: u32,
-        bar: &ProgressBar,
+        progress: &Progress,
     ) -> anyhow::Result<()> {
         let load = Load {
             pace: level.pace(self.saturation),
@@ -56,11 +54,11 @@ impl Runs {
             seed: u64::from(pair) + 1,
         };
         for arm in order(level.arms(), pair) {
-            bar.set_message(format!("{}, {}", level.label(), arm.label()));
+            progress.step(&format!("{}, {}", level.label(), arm.label()));
             let sample = session::run(stand, arm, &load)?;
             let of_level = self.samples.entry(level).or_default();
             of_level.entry(arm).or_default().push(sample);
-            bar.inc(1);
+            progress.done();
         }
         Ok(())
     }
@@ -111,21 +109,19 @@ fn order(mut arms: Vec<Arm>, pair: u32) -> Vec<Arm> {
 }
 
 /// Fills caches and prepares statements; what the closed loop gets through (requests/s).
-fn warm_up(stand: &Stand, plan: &Plan) -> anyhow::Result<f64> {
+fn warm_up(stand: &Stand, plan: &Plan, progress: &Progress) -> anyhow::Result<f64> {
     let load = Load {
         pace: Pace::Closed,
         seconds: plan.seconds(Level::Saturation),
         seed: 0,
     };
-    session::run(stand, Arm::Otel, &load)?;
-    session::run(stand, Arm::Off, &load)?;
-    Ok(session::run(stand, Arm::Off, &load)?.rate)
-}
-
-fn bar(count: u64) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} {elapsed_precise} < {eta} {msg}");
-    ProgressBar::new(count).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let mut rate = 0.0;
+    for arm in [Arm::Otel, Arm::Off, Arm::Off] {
+        progress.step(arm.label());
+        rate = session::run(stand, arm, &load)?.rate;
+        progress.done();
+    }
+    Ok(rate)
 }
 
 #[cfg(test)]

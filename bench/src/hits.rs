@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     interval::Interval,
+    progress::Progress,
     recording::Recording,
     tools::{Running, this},
 };
@@ -44,11 +45,17 @@ pub struct Hits {
 
 impl Hits {
     /// Runs loops of `count` hits, traced and not by turns.
-    pub fn measure(pairs: u32, count: u64) -> anyhow::Result<Self> {
+    pub fn measure(pairs: u32, count: u64, progress: &Progress) -> anyhow::Result<Self> {
         let (mut off, mut on) = (Vec::new(), Vec::new());
+        let once = |traced, what| {
+            progress.step(what);
+            let means = once(count, traced);
+            progress.done();
+            means
+        };
         for _ in 0..pairs {
-            off.push(once(count, false)?);
-            on.push(once(count, true)?);
+            off.push(once(false, "untraced")?);
+            on.push(once(true, "traced")?);
         }
         let of = |means: &[Means], figure: fn(&Means) -> f64| {
             Interval::of(means.iter().map(figure)).context("no pair was asked for")

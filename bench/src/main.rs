@@ -15,6 +15,7 @@ mod pipeline;
 mod plan;
 mod printer;
 mod programs;
+mod progress;
 mod recording;
 mod sample;
 mod session;
@@ -30,7 +31,12 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::{outcome::Outcome, plan::Plan, stand::Stand};
+use crate::{
+    outcome::Outcome,
+    plan::Plan,
+    progress::{Phase, Progress},
+    stand::Stand,
+};
 
 /// Measure what tracing costs, in some 20 minutes, and say which targets are reached.
 #[derive(Parser)]
@@ -77,8 +83,12 @@ fn main() -> anyhow::Result<ExitCode> {
 fn measure(cli: &Cli) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&cli.out)
         .with_context(|| format!("cannot make {}", cli.out.display()))?;
+    let plan = Plan::new(cli.quick, cli.pairs);
+    let progress = Progress::of(&plan);
+    progress.phase(Phase::Labs);
     let stand = Stand::up()?;
-    let outcome = Outcome::measure(&stand, &Plan::new(cli.quick, cli.pairs))?;
+    let outcome = Outcome::measure(&stand, &plan, &progress)?;
+    drop(progress);
     stand.down()?;
     let text = table::whole(&outcome);
     outcome.write(&cli.out, &text)?;

@@ -13,6 +13,7 @@ use crate::{
     neighbour::Neighbour,
     plan::{Level, Plan},
     programs::Programs,
+    progress::{Phase, Progress},
     stand::Stand,
     svg,
     targets::{self, Target},
@@ -41,18 +42,21 @@ pub struct Outcome {
 
 impl Outcome {
     /// Measures everything.
-    pub fn measure(stand: &Stand, plan: &Plan) -> anyhow::Result<Self> {
-        let runs = Runs::measure(stand, plan)?;
+    pub fn measure(stand: &Stand, plan: &Plan, progress: &Progress) -> anyhow::Result<Self> {
+        let runs = Runs::measure(stand, plan, progress)?;
         let seconds = plan.seconds(Level::Half);
         let load = Load {
             pace: Pace::Rate((runs.saturation / 2.0).round()),
             seconds,
             seed: 1,
         };
-        let programs =
-            |detail| Programs::measure(&stand.plain, &load, detail, plan.pairs.div_ceil(2));
+        let times = plan.pairs.div_ceil(2);
+        let programs = |detail| Programs::measure(&stand.plain, &load, detail, times, progress);
+        progress.phase(Phase::Programs);
         let (full, lean) = (programs(Detail::Full)?, programs(Detail::Lean)?);
-        let hits = Hits::measure(plan.pairs, plan.hits)?;
+        progress.phase(Phase::Hits);
+        let hits = Hits::measure(plan.pairs, plan.hits, progress)?;
+        progress.phase(Phase::Neighbour);
         let neighbour = Neighbour::measure(stand, seconds)?;
         let targets = targets::judge(&runs, &full);
         Ok(Self {

@@ -10,10 +10,10 @@ use serde::Serialize;
 use tierscope_stack::Lab;
 use tierscope_tracer::{Detail, Tracer, TracerOptions, recording::Header};
 
-use crate::{load::Load, printer::services};
+use crate::{load::Load, printer::services, progress::Progress};
 
 /// As often as the recorder looks.
-const DRAIN: Duration = Duration::from_millis(10);
+const DRAIN: Duration = Duration::from_millis(20);
 
 /// Programs whose records are counted under another name than the object's.
 const COUNTED_AS: [(&str, &str); 3] = [
@@ -56,8 +56,22 @@ struct Reading {
 
 impl Programs {
     /// Traces `lab` under `load` some times and returns the median of these measurements.
-    pub fn measure(lab: &Lab, load: &Load, detail: Detail, times: u32) -> anyhow::Result<Self> {
-        let one = |_| Self::once(lab, load, detail);
+    pub fn measure(
+        lab: &Lab,
+        load: &Load,
+        detail: Detail,
+        times: u32,
+        progress: &Progress,
+    ) -> anyhow::Result<Self> {
+        let one = |_| {
+            progress.step(match detail {
+                Detail::Full => "full",
+                Detail::Lean => "lean",
+            });
+            let once = Self::once(lab, load, detail);
+            progress.done();
+            once
+        };
         let mut all: Vec<Self> = (0..times).map(one).collect::<Result<_, _>>()?;
         all.sort_by(|a, b| a.us_per_request().total_cmp(&b.us_per_request()));
         Ok(all.swap_remove(all.len() / 2))

@@ -18,7 +18,7 @@ use tierscope_tracer::{Service, Tracer, TracerOptions, decode};
 use crate::line::Line;
 
 /// As often as the recorder looks.
-const DRAIN: Duration = Duration::from_millis(10);
+const DRAIN: Duration = Duration::from_millis(20);
 
 /// Prints until it is interrupted. Says `ready` on standard error when everything is attached.
 pub fn run(lab: &Path) -> anyhow::Result<()> {

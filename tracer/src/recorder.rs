@@ -1,6 +1,6 @@
 //! A recording under way: ring buffer to file on a thread of its own.
 //!
-//! The thread copies, and scrubs captured text; it decodes nothing else. It looks every 10 ms and never
+//! The thread copies, and scrubs captured text; it decodes nothing else. It looks every 20 ms and never
 //! asks to be woken, so that a traced host does not notice it.
 
 use std::collections::BTreeMap;
@@ -23,9 +23,9 @@ use crate::recording::{Header, ProcessEntry, ServiceEntry, WriteError, Writer};
 use crate::{Detail, HookReport, Scrubber, Service, Tracer, TracerError, TracerOptions, decode};
 
 /// How often the ring buffer is emptied.
-const DRAIN: Duration = Duration::from_millis(10);
+const DRAIN: Duration = Duration::from_millis(20);
 /// How often, in drains, the loss counters are read.
-const COUNTERS: u64 = 10;
+const COUNTERS: u64 = 5;
 
 /// What to record, and where to.
 #[derive(Clone, Debug)]

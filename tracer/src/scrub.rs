@@ -157,16 +157,21 @@ impl Scrubber {
 }
 
 fn scrub_http(send: &ts_send, head: &mut [u8], open: Option<Open>) -> Option<Open> {
-    let mut joined = match open {
-        Some(Open::Head { sent, next }) if next == send.seq => sent,
-        _ => Vec::new(),
+    let sent = match open {
+        Some(Open::Head { mut sent, next }) if next == send.seq => {
+            let before = sent.len();
+            sent.extend_from_slice(head);
+            let mut scrubbed = sent.clone();
+            let unfinished = http::scrub(&mut scrubbed);
+            head.copy_from_slice(&scrubbed[before..]);
+            sent.split_off(unfinished?)
+        }
+        // Nearly every head comes whole: nothing of it is kept.
+        _ => {
+            let mut original = head.to_vec();
+            original.split_off(http::scrub(head)?)
+        }
     };
-    let before = joined.len();
-    joined.extend_from_slice(head);
-    let mut scrubbed = joined.clone();
-    let unfinished = http::scrub(&mut scrubbed);
-    head.copy_from_slice(&scrubbed[before..]);
-    let sent = joined.split_off(unfinished?);
     let whole = head.len() == send.sent as usize && sent.len() <= MAX_HEAD;
     whole.then_some(Open::Head {
         sent,

@@ -16,8 +16,8 @@ use crate::wire_record::ts_head;
 
 /// A block is written when it holds so many bytes of records …
 const FLUSH_BYTES: usize = 256 << 10;
-/// … or its first record is so old (ns). With a tick every 10 ms, none waits for 100 ms.
-const FLUSH_AGE: u64 = 80_000_000;
+/// … or its first record is so old (ns). With a tick every 20 ms, none waits for 100 ms.
+const FLUSH_AGE: u64 = 75_000_000;
 
 /// Why a recording could not be made.
 #[derive(Debug, Error)]
@@ -139,7 +139,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the block under way if it is old enough; call it every 10 ms with the time of CLOCK_MONOTONIC.
+    /// Writes the block under way if it is old enough; call it every 20 ms with the time of CLOCK_MONOTONIC.
     ///
     /// # Errors
     ///

@@ -32,7 +32,6 @@ static __always_inline void lose(u32 program)
 
 	if (!c)
 		return;
-	add_one(&c->seen);
 	count_lost(c, bpf_ktime_get_ns());
 }
 
@@ -48,7 +47,6 @@ static __always_inline void emit_at(u32 program, struct ts_head *head, u16 kind,
 	head->ts = ts;
 	if (!c)
 		return;
-	add_one(&c->seen);
 	if (bpf_ringbuf_output(&events, head, len, BPF_RB_NO_WAKEUP))
 		count_lost(c, head->ts);
 	else

@@ -425,16 +425,15 @@ struct ts_filtered {
 
 /* What is known of a traced process, by its tgid. */
 struct ts_traced {
+	ts_u64 wait_event; /* address of PostgreSQL's my_wait_event_info; 0: no such process */
 	ts_u32 service;
 	ts_u32 stacks; /* 1: its calls on files are told with its user stack */
-	ts_u64 wait_event; /* address of PostgreSQL's my_wait_event_info; 0: no such process */
 	ts_u64 buffer_usage; /* address of PostgreSQL's pgBufferUsage; 0: no such process */
 	ts_u64 query; /* address of PostgreSQL's debug_query_string; 0: no such process */
 };
 
 /* Counters of one program on one CPU, in a per-CPU array indexed by program. */
 struct ts_program_counters {
-	ts_u64 seen;
 	ts_u64 delivered;
 	ts_u64 lost;
 	ts_u64 lost_first_ts;

@@ -17,35 +17,35 @@ struct syscall_exit {
 SEC("tracepoint")
 int file_read(struct syscall_entry *ctx)
 {
-	file_begin(ctx, TS_FILE_READ, file_of(ctx->args[0]), -1);
+	descriptor_begin(ctx, TS_FILE_READ, ctx->args[0], -1);
 	return 0;
 }
 
 SEC("tracepoint")
 int file_write(struct syscall_entry *ctx)
 {
-	file_begin(ctx, TS_FILE_WRITE, file_of(ctx->args[0]), -1);
+	descriptor_begin(ctx, TS_FILE_WRITE, ctx->args[0], -1);
 	return 0;
 }
 
 SEC("tracepoint")
 int file_read_at(struct syscall_entry *ctx)
 {
-	file_begin(ctx, TS_FILE_READ, file_of(ctx->args[0]), ctx->args[3]);
+	descriptor_begin(ctx, TS_FILE_READ, ctx->args[0], ctx->args[3]);
 	return 0;
 }
 
 SEC("tracepoint")
 int file_write_at(struct syscall_entry *ctx)
 {
-	file_begin(ctx, TS_FILE_WRITE, file_of(ctx->args[0]), ctx->args[3]);
+	descriptor_begin(ctx, TS_FILE_WRITE, ctx->args[0], ctx->args[3]);
 	return 0;
 }
 
 SEC("tracepoint")
 int file_sync(struct syscall_entry *ctx)
 {
-	file_begin(ctx, TS_FILE_SYNC, file_of(ctx->args[0]), -1);
+	descriptor_begin(ctx, TS_FILE_SYNC, ctx->args[0], -1);
 	return 0;
 }
 
@@ -57,7 +57,7 @@ int file_send(struct syscall_entry *ctx)
 
 	if (ctx->args[2])
 		bpf_probe_read_user(&offset, sizeof(offset), (void *)ctx->args[2]);
-	file_begin(ctx, TS_FILE_READ, file_of(ctx->args[1]), offset);
+	descriptor_begin(ctx, TS_FILE_READ, ctx->args[1], offset);
 	return 0;
 }
 

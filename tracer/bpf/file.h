@@ -12,25 +12,6 @@
 /* Frames of a user stack. */
 #define STACK_FRAMES 48
 
-/* A call under way. */
-struct file_call {
-	u64 start_ts; /* 0: none, or not on a file that is told of */
-	u64 ino;
-	s64 offset;
-	struct file *file; /* NULL: its descriptor is still to come */
-	u32 dev;
-	u32 stack;
-	u8 op;
-	u8 appends; /* where it writes is known by its return */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct file_call);
-} file_calls SEC(".maps");
-
 struct named {
 	u64 ino;
 	u64 dev;
@@ -138,16 +119,19 @@ static __always_inline void name_once(struct file *file, u64 ino, u32 dev)
 	tell_name(file, &id);
 }
 
-static __always_inline bool is_regular(struct file *file)
+/* A regular file's; NULL: it is none. */
+static __always_inline struct inode *regular(struct file *file)
 {
-	return file && file_type(file) == S_IFREG;
+	struct inode *inode = file ? BPF_CORE_READ(file, f_inode) : NULL;
+
+	return inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG ? inode : NULL;
 }
 
 /* Which file the call is on, told by name if it is new. */
-static __always_inline void identify(struct file_call *call, struct file *file)
+static __always_inline void identify(struct file_call *call, struct file *file, struct inode *inode)
 {
-	call->ino = BPF_CORE_READ(file, f_inode, i_ino);
-	call->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	call->ino = BPF_CORE_READ(inode, i_ino);
+	call->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	name_once(file, call->ino, call->dev);
 }
 
@@ -159,15 +143,10 @@ static __always_inline u32 take_stack(void *ctx, const struct ts_traced *process
 	return id < 0 ? 0 : id + 1;
 }
 
-static __always_inline struct file_call *new_call(void *ctx, const struct ts_traced *process, u8 op)
+static __always_inline struct file_call *new_call(void *ctx, struct thread *thread, u8 op)
 {
-	struct file_call *call = bpf_task_storage_get(&file_calls, bpf_get_current_task_btf(), NULL,
-						      BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct file_call *call = &thread->call;
 
-	if (!call) {
-		lose(TS_PROGRAM_FILE);
-		return NULL;
-	}
 	/* A call of which the end was missed. */
 	if (call->start_ts)
 		lose(TS_PROGRAM_FILE);
@@ -177,30 +156,24 @@ static __always_inline struct file_call *new_call(void *ctx, const struct ts_tra
 	call->offset = -1;
 	call->file = NULL;
 	call->appends = 0;
-	call->stack = take_stack(ctx, process);
+	call->stack = take_stack(ctx, &thread->process);
 	call->start_ts = bpf_ktime_get_ns();
 	return call;
 }
 
-/* A call on `file` begins; at `offset`, or at the file's position where that is negative. */
-static __always_inline void file_begin(void *ctx, u8 op, struct file *file, s64 offset)
+/* A traced thread's call on `file` begins; at `offset`, or at the file's position where that is negative. */
+static __always_inline void call_begins(void *ctx, struct thread *thread, u8 op, struct file *file, s64 offset)
 {
-	struct ts_traced *process = current_traced();
+	struct inode *inode = regular(file);
 	struct file_call *call;
 
-	if (!process) {
-		count_filtered(TS_FILTER_UNTRACED);
-		return;
-	}
-	if (!is_regular(file)) {
+	if (!inode) {
 		count_filtered(TS_FILTER_NOT_A_FILE);
 		return;
 	}
-	call = new_call(ctx, process, op);
-	if (!call)
-		return;
+	call = new_call(ctx, thread, op);
 	call->file = file;
-	identify(call, file);
+	identify(call, file, inode);
 	if (op == TS_FILE_SYNC)
 		return;
 	if (op == TS_FILE_WRITE && BPF_CORE_READ(file, f_flags) & O_APPEND)
@@ -209,11 +182,38 @@ static __always_inline void file_begin(void *ctx, u8 op, struct file *file, s64 
 		call->offset = offset < 0 ? BPF_CORE_READ(file, f_pos) : offset;
 }
 
+/* The calling thread, or NULL: it is not traced. Asked first: most calls are others'. */
+static __always_inline struct thread *caller(void)
+{
+	struct thread *thread = thread_of(bpf_get_current_task_btf(), TS_PROGRAM_FILE);
+
+	if (!thread)
+		count_filtered(TS_FILTER_UNTRACED);
+	return thread;
+}
+
+static __always_inline void file_begin(void *ctx, u8 op, struct file *file, s64 offset)
+{
+	struct thread *thread = caller();
+
+	if (thread)
+		call_begins(ctx, thread, op, file, offset);
+}
+
+/* The same, by its descriptor. */
+static __always_inline void descriptor_begin(void *ctx, u8 op, u32 fd, s64 offset)
+{
+	struct thread *thread = caller();
+
+	if (thread)
+		call_begins(ctx, thread, op, file_of(fd), offset);
+}
+
 static __always_inline struct file_call *pending_call(void)
 {
-	struct file_call *call = bpf_task_storage_get(&file_calls, bpf_get_current_task_btf(), NULL, 0);
+	struct thread *thread = thread_seen(bpf_get_current_task_btf());
 
-	return call && call->start_ts ? call : NULL;
+	return thread && thread->call.start_ts ? &thread->call : NULL;
 }
 
 /* `call` returns; a write that appended ended at `end`. */
@@ -243,23 +243,24 @@ static __always_inline void file_end(struct file_call *call, s64 result, s64 end
 /* Which file it is will be known at its return. */
 static __always_inline void file_opens(void *ctx)
 {
-	struct ts_traced *process = current_traced();
+	struct thread *thread = caller();
 
-	if (process)
-		new_call(ctx, process, TS_FILE_OPEN);
-	else
-		count_filtered(TS_FILTER_UNTRACED);
+	if (thread)
+		new_call(ctx, thread, TS_FILE_OPEN);
 }
 
 static __always_inline void file_opened(s64 fd)
 {
 	struct file_call *call = pending_call();
-	struct file *file = fd < 0 ? NULL : file_of(fd);
+	struct inode *inode;
+	struct file *file;
 
 	if (!call)
 		return;
-	if (is_regular(file)) {
-		identify(call, file);
+	file = fd < 0 ? NULL : file_of(fd);
+	inode = regular(file);
+	if (inode) {
+		identify(call, file, inode);
 		file_end(call, fd, 0);
 	} else {
 		call->start_ts = 0;

@@ -79,7 +79,7 @@ int BPF_PROG(vfs_writev_exit, struct file *file, void *vec, u64 segments, s64 *p
 SEC("fentry/__x64_sys_fsync")
 int BPF_PROG(fsync_entry, const struct pt_regs *regs)
 {
-	file_begin(ctx, TS_FILE_SYNC, file_of(FIRST_ARGUMENT(regs)), -1);
+	descriptor_begin(ctx, TS_FILE_SYNC, FIRST_ARGUMENT(regs), -1);
 	return 0;
 }
 
@@ -93,7 +93,7 @@ int BPF_PROG(fsync_exit, const struct pt_regs *regs, s64 result)
 SEC("fentry/__x64_sys_fdatasync")
 int BPF_PROG(fdatasync_entry, const struct pt_regs *regs)
 {
-	file_begin(ctx, TS_FILE_SYNC, file_of(FIRST_ARGUMENT(regs)), -1);
+	descriptor_begin(ctx, TS_FILE_SYNC, FIRST_ARGUMENT(regs), -1);
 	return 0;
 }
 
@@ -108,7 +108,7 @@ int BPF_PROG(fdatasync_exit, const struct pt_regs *regs, s64 result)
 SEC("fentry/do_sendfile")
 int BPF_PROG(sendfile_entry, int out, int in, s64 *pos)
 {
-	file_begin(ctx, TS_FILE_READ, file_of(in), position(pos));
+	descriptor_begin(ctx, TS_FILE_READ, in, position(pos));
 	return 0;
 }
 

@@ -31,12 +31,4 @@ struct {
 	__type(value, u64);
 } filtered SEC(".maps");
 
-/* The calling process, or NULL: it is not traced. */
-static __always_inline struct ts_traced *current_traced(void)
-{
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-
-	return bpf_map_lookup_elem(&traced, &tgid);
-}
-
 #endif

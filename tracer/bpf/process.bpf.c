@@ -52,7 +52,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task)
 {
-	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct thread *thread = thread_seen(task);
 	u32 tgid = task->tgid;
 	struct ts_traced *found = bpf_map_lookup_elem(&traced, &tgid);
 
@@ -61,7 +61,10 @@ int BPF_PROG(process_exec, struct task_struct *task)
 		found->buffer_usage = 0;
 		found->query = 0;
 	}
-	if (thread)
-		thread->wait_event = 0;
+	if (thread) {
+		thread->process.wait_event = 0;
+		thread->process.buffer_usage = 0;
+		thread->process.query = 0;
+	}
 	return 0;
 }

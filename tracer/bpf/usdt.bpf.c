@@ -12,18 +12,51 @@ struct {
 } specs SEC(".maps");
 
 struct firing {
+	u32 busy;
+	u32 pad;
 	u64 registers[REGISTERS];
 	struct ts_usdt record;
 	u8 text[2 * (TS_TEXT_MAX + 1) + 8];
 };
 
-/* A probe can be preempted by another one's on the same CPU, never by its own thread's. */
+/* Of every CPU, some: a probe can be preempted by another one's. Powers of two. */
+#define FIRINGS 128
+#define FIRINGS_PER_CPU 8
+
+/* An array of this size is in memory of which the kernel need not find out what lies there before it copies user
+ * memory to it. For task storage it does, at a tenth of a probe's cost. */
 struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FIRINGS);
+	__type(key, u32);
 	__type(value, struct firing);
 } firings SEC(".maps");
+
+/* One that nobody uses; NULL: there is none. */
+static __always_inline struct firing *firing_take(void)
+{
+	u32 first = bpf_get_smp_processor_id() * FIRINGS_PER_CPU;
+
+	for (u32 i = 0; i < FIRINGS_PER_CPU; i++) {
+		u32 index = (first + i) & (FIRINGS - 1);
+		struct firing *f = bpf_map_lookup_elem(&firings, &index);
+
+		if (f && !__sync_val_compare_and_swap(&f->busy, 0, 1))
+			return f;
+	}
+	return NULL;
+}
+
+static __always_inline void firing_give_back(struct firing *f)
+{
+	__sync_val_compare_and_swap(&f->busy, 1, 0);
+}
+
+static __always_inline void copy_registers(struct firing *f, const struct pt_regs *ctx)
+{
+	for (int i = 0; i < REGISTERS; i++)
+		f->registers[i] = ((const volatile u64 *)ctx)[i];
+}
 
 static __always_inline u64 read_register(const struct firing *f, u32 offset)
 {
@@ -125,34 +158,12 @@ static __always_inline bool is_kept(const struct firing *f, const struct ts_usdt
 	return verdict == KEEP;
 }
 
-static __always_inline int fire(struct pt_regs *ctx, u32 program)
+static __always_inline void tell_firing(struct firing *f, const struct ts_usdt_spec *spec,
+					const struct ts_traced *process, u32 program)
 {
-	u32 index = bpf_get_attach_cookie(ctx);
-	struct ts_usdt_spec *spec = bpf_map_lookup_elem(&specs, &index);
 	u64 id = bpf_get_current_pid_tgid();
-	struct ts_traced *process = current_traced();
-	struct firing *f;
-	bool kept;
 	u32 used;
 
-	if (!spec || !process)
-		return 0;
-	f = bpf_task_storage_get(&firings, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!f) {
-		lose(program);
-		return 0;
-	}
-	if (spec->arg_count)
-		bpf_probe_read_kernel(f->registers, sizeof(f->registers), ctx);
-	kept = !sampling() || is_kept(f, spec, program);
-	if (program == TS_PROGRAM_USDT_POSTGRES)
-		buffers_begin(process);
-	if (ends_lookups(spec->probe))
-		buffers_emit(process, id);
-	if (!kept) {
-		count_sampled_out();
-		return 0;
-	}
 	f->record.pid = id >> 32;
 	f->record.tid = id;
 	f->record.probe = spec->probe;
@@ -162,10 +173,40 @@ static __always_inline int fire(struct pt_regs *ctx, u32 program)
 	if (spec->probe == TS_PROBE_PG_EXECUTE_START)
 		used = read_query(process, f);
 	if (used > 2 * TS_TEXT_MAX)
-		return 0;
+		return;
 	__builtin_memset(f->text + used, 0, 8);
 	used = (used + 7) & ~7;
 	emit(program, &f->record.head, TS_KIND_USDT, sizeof(f->record) + used);
+}
+
+static __always_inline int fire(struct pt_regs *ctx, u32 program)
+{
+	u32 index = bpf_get_attach_cookie(ctx);
+	struct ts_usdt_spec *spec = bpf_map_lookup_elem(&specs, &index);
+	struct ts_traced *process = current_traced();
+	struct firing *f;
+	bool kept;
+
+	if (!spec || !process)
+		return 0;
+	f = firing_take();
+	if (!f) {
+		lose(program);
+		return 0;
+	}
+	if (spec->arg_count)
+		copy_registers(f, ctx);
+	if (program == TS_PROGRAM_USDT_POSTGRES)
+		buffers_begin(process);
+	/* Before the lookups are told: it says whose they are. */
+	kept = !sampling() || is_kept(f, spec, program);
+	if (ends_lookups(spec->probe))
+		buffers_emit(process, bpf_get_current_pid_tgid());
+	if (kept)
+		tell_firing(f, spec, process, program);
+	else
+		count_sampled_out();
+	firing_give_back(f);
 	return 0;
 }
 

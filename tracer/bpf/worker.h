@@ -3,25 +3,12 @@
 #ifndef TIERSCOPE_WORKER_H
 #define TIERSCOPE_WORKER_H
 
-struct worker {
-	u64 poll_cookie; /* the first socket that the poll wrote to; 0: none yet */
-	u8 poll;         /* verdict on the query that the poll is about to send; UNDECIDED: there is none */
-	u8 kept;         /* what it did last was for a request that is kept */
-	u8 whole;        /* no return since the last one told was left out, but for `left_out` */
-	u8 has_left_out;
-	struct ts_switch left_out; /* its latest return to a CPU */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct worker);
-} workers SEC(".maps");
-
-static __always_inline struct worker *worker_of(struct task_struct *task, u64 flags)
+/* The calling thread's; NULL: nothing was seen of it yet. */
+static __always_inline struct worker *worker_here(void)
 {
-	return bpf_task_storage_get(&workers, task, NULL, flags);
+	struct thread *thread = thread_seen(bpf_get_current_task_btf());
+
+	return thread ? &thread->worker : NULL;
 }
 
 /* From here on the thread works for one that is left out, or that is not decided on. */
@@ -39,12 +26,12 @@ static __always_inline void turned_emit(u32 program)
 /* The calling thread works for a request on which this is the verdict. */
 static __noinline int worker_does(u32 verdict, u32 program)
 {
-	struct worker *w = worker_of(bpf_get_current_task_btf(), BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct thread *thread = thread_of(bpf_get_current_task_btf(), program);
+	struct worker *w;
 
-	if (!w) {
-		lose(program);
+	if (!thread)
 		return 0;
-	}
+	w = &thread->worker;
 	if (verdict != KEEP) {
 		if (w->kept)
 			turned_emit(program);
@@ -54,10 +41,10 @@ static __noinline int worker_does(u32 verdict, u32 program)
 	w->kept = 1;
 	if (w->has_left_out) {
 		w->has_left_out = 0;
-		w->left_out.gap = !w->whole;
+		thread->left_out.gap = !w->whole;
 		w->whole = 1;
-		emit_at(TS_PROGRAM_SWITCH, &w->left_out.head, TS_KIND_SWITCH, sizeof(w->left_out),
-			w->left_out.head.ts);
+		emit_at(TS_PROGRAM_SWITCH, &thread->left_out.head, TS_KIND_SWITCH, sizeof(thread->left_out),
+			thread->left_out.head.ts);
 	}
 	return 0;
 }
@@ -65,39 +52,36 @@ static __noinline int worker_does(u32 verdict, u32 program)
 /* Whether what the calling thread does now is for a request that is kept. */
 static __always_inline bool worker_keeps(void)
 {
-	struct worker *w = worker_of(bpf_get_current_task_btf(), 0);
+	struct worker *w = worker_here();
 
 	return w && w->kept;
 }
 
 /* A return to a CPU: told, or kept back until the thread turns to a request that is kept. */
-static __always_inline bool return_left_out(struct task_struct *task, struct ts_switch *r, u64 now)
+static __always_inline bool return_left_out(struct thread *thread, struct ts_switch *r, u64 now)
 {
-	struct worker *w = worker_of(task, 0);
+	struct worker *w = &thread->worker;
 
-	if (w && w->kept) {
+	if (w->kept) {
 		r->gap = !w->whole;
 		w->whole = 1;
 		return false;
 	}
-	if (w && !w->has_left_out) {
+	if (!w->has_left_out) {
 		w->has_left_out = 1;
 	} else {
 		count_sampled_out();
-		if (w)
-			w->whole = 0;
+		w->whole = 0;
 	}
-	if (w) {
-		w->left_out = *r;
-		w->left_out.head.ts = now;
-	}
+	thread->left_out = *r;
+	thread->left_out.head.ts = now;
 	return true;
 }
 
 /* A probe of the application fired; `asks`: what its poll sends next is this request's. */
 static __always_inline void poll_begins(u32 verdict, bool asks)
 {
-	struct worker *w = worker_of(bpf_get_current_task_btf(), 0);
+	struct worker *w = worker_here();
 
 	if (!w)
 		return;
@@ -108,7 +92,7 @@ static __always_inline void poll_begins(u32 verdict, bool asks)
 /* The verdict that the thread's poll gives on what it sends to this socket; another socket ends it. */
 static __always_inline u32 poll_sends(u64 cookie)
 {
-	struct worker *w = worker_of(bpf_get_current_task_btf(), 0);
+	struct worker *w = worker_here();
 
 	if (!w || w->poll == UNDECIDED)
 		return UNDECIDED;
@@ -122,7 +106,7 @@ static __always_inline u32 poll_sends(u64 cookie)
 /* A read from another socket than the one that the poll wrote to ends it. */
 static __always_inline void poll_reads(u64 cookie)
 {
-	struct worker *w = worker_of(bpf_get_current_task_btf(), 0);
+	struct worker *w = worker_here();
 
 	if (w && w->poll_cookie != cookie)
 		w->poll = UNDECIDED;

@@ -15,13 +15,11 @@ use crate::wire_record::{
 /// `ts_program_counters` as the map's reader wants it: plain integers.
 type RawCounters = [u64; size_of::<ts_program_counters>() / 8];
 
-/// What one program did, on all CPUs.
+/// What one program did, on all CPUs: of every event that is to become a record it does one or the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgramCounts {
     /// Its number, as in LOSS records.
     pub program: u32,
-    /// Events that were to become records.
-    pub seen: u64,
     /// Records that are, or were, in the ring.
     pub delivered: u64,
     /// Events for which a map or the ring had no room.
@@ -84,7 +82,6 @@ impl Counters {
             ..Default::default()
         };
         for counters in self.read(program)? {
-            total.seen += counters.seen;
             total.delivered += counters.delivered;
             total.lost += counters.lost;
         }

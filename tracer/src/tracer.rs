@@ -206,7 +206,7 @@ impl Tracer {
 
     /// Hands every record that waits to `sink`, oldest first, as a copy that it may change.
     ///
-    /// Call it every 10 ms or so: nobody is woken when a record comes. At most one ring's worth is handed
+    /// Call it every 20 ms or so: nobody is woken when a record comes. At most one ring's worth is handed
     /// out per call, so that it returns however fast new ones come.
     pub fn drain(&mut self, sink: &mut dyn FnMut(&mut [u8])) {
         for mut record in self.own.drain(..).chain(self.stacks.named()) {
@@ -234,7 +234,7 @@ impl Tracer {
         self.counters.poll()
     }
 
-    /// What every program saw, delivered and lost since the start.
+    /// What every program delivered and lost since the start.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@
 //! the application works for a request between what made it the request's and its next event of
 //! another; nginx's worker serves all at once, and its delays are everybody's.
 
-use tierscope_model::{Doing, RequestId, Slice, Span, SpanId, attr};
+use tierscope_model::{Doing, Nanos, RequestId, Slice, Span, SpanId, attr};
 
 use crate::app::RequestKey;
 use crate::app_request::AppRequest;
@@ -12,6 +12,9 @@ use crate::exchange::{Exchange, Passage};
 use crate::passage;
 use crate::threads::{Interval, Threads};
 use crate::timeline::sums;
+
+/// Of a handler that took less it is not asked whether its process stood still.
+const HELD_UP: Nanos = 5_000_000;
 
 /// Puts `slices` on the span, in order, as far as they lie in it and do not overlap, with their sums.
 pub(crate) fn put(span: &mut Span, mut slices: Vec<Slice>) {
@@ -59,15 +62,40 @@ pub(crate) fn receive_queues(
     }
 }
 
-/// The handler's time on the threads that worked for its request.
+/// The handler's time on the threads that worked for its request. When none did, the times in which the whole
+/// process stood still for want of a CPU: whatever the handler waited for within it did, too.
 pub(crate) fn handler(key: RequestKey, request: &AppRequest, span: &mut Span, threads: &Threads) {
     let within = (span.start, span.end);
     let tids = request.tids.iter();
-    put(
-        span,
-        tids.flat_map(|tid| threads.worked(*tid, key, within))
-            .collect(),
-    );
+    let mut slices: Vec<Slice> = tids
+        .flat_map(|tid| threads.worked(*tid, key, within))
+        .collect();
+    if span.duration() >= HELD_UP {
+        slices.sort_by_key(|slice| slice.start);
+        let still = threads.standstills(key.0, within).into_iter();
+        let apart: Vec<Slice> = still.flat_map(|still| without(still, &slices)).collect();
+        slices.extend(apart);
+    }
+    put(span, slices);
+}
+
+/// What is left of a slice beside those of `known`, which are in order of their starts.
+fn without(slice: Slice, known: &[Slice]) -> Vec<Slice> {
+    let mut left = Vec::new();
+    let mut at = slice.start;
+    let meets = |k: &&Slice| k.end > slice.start && k.start < slice.end;
+    let known = known.iter().filter(meets).map(|k| (k.start, k.end));
+    for (start, end) in known.chain([(slice.end, slice.end)]) {
+        if start > at {
+            left.push(Slice {
+                start: at,
+                end: start,
+                ..slice.clone()
+            });
+        }
+        at = at.max(end);
+    }
+    left
 }
 
 /// A server's own time: its worker's, between what it asked of others, `asked`. It serves many at once.
@@ -133,6 +161,25 @@ mod tests {
 
     use super::*;
     use crate::tree::internal;
+
+    #[test]
+    fn a_standstill_is_told_beside_what_the_request_did() {
+        let slice = |start, end| Slice {
+            start: Timestamp(start),
+            end: Timestamp(end),
+            doing: Doing::Runnable,
+            tid: 1,
+            reason: None,
+            instead: None,
+            shared: false,
+        };
+        let known = [slice(0, 12), slice(20, 30), slice(25, 28), slice(45, 60)];
+        let left = without(slice(10, 50), &known);
+        let left: Vec<_> = left.iter().map(|s| (s.start.0, s.end.0)).collect();
+        assert_eq!(left, [(12, 20), (30, 45)]);
+        assert!(without(slice(46, 60), &known).is_empty());
+        assert_eq!(without(slice(70, 80), &known), [slice(70, 80)]);
+    }
 
     proptest! {
         #[test]

@@ -163,6 +163,18 @@ impl Threads {
         pieces.find(parks).map_or(to, |piece| piece.start)
     }
 
+    /// The times within `[from, to]` in which a process stood still for want of a CPU.
+    pub(crate) fn standstills(&self, pid: u32, within: Interval) -> Vec<Slice> {
+        poller::standstills(self.of_process(pid), within, &self.lost)
+    }
+
+    fn of_process(&self, pid: u32) -> impl Iterator<Item = (u32, &Timeline)> {
+        let known = self.known.iter();
+        known
+            .filter(move |(_, thread)| thread.timeline.pid() == Some(pid))
+            .map(|(tid, thread)| (*tid, &thread.timeline))
+    }
+
     /// What a reader did in `[from, to]`, and while it ran, for whom, unless that is request `own`.
     pub(crate) fn meanwhile(
         &self,
@@ -170,13 +182,7 @@ impl Threads {
         (from, to): Interval,
         own: Option<RequestId>,
     ) -> Vec<Slice> {
-        let others = || {
-            let of_process = move |(other, thread): &(&u32, &Thread)| {
-                **other != tid && thread.timeline.pid() == Some(pid)
-            };
-            let others = self.known.iter().filter(of_process);
-            others.map(|(other, thread)| (*other, &thread.timeline))
-        };
+        let others = || self.of_process(pid).filter(|(other, _)| *other != tid);
         let slices = poller::in_place(self.slices(tid, from, to), others, &self.lost);
         let Some(thread) = self.known.get(&tid) else {
             return slices;

@@ -79,8 +79,9 @@ fn internal(span: &Span, parent: Role) -> Role {
         ("accept" | RECEIVER_FULL, _) => Role::Queue,
         ("connect", _) => Role::Wire,
         ("db pool wait", _) => Role::Pool,
-        ("lock wait", Role::Backend) => Role::Lock,
-        ("lwlock wait", Role::Backend) => Role::Lwlock,
+        // A flush of the log may be a wait for whoever flushes it now.
+        ("lock wait", Role::Backend | Role::Io) => Role::Lock,
+        ("lwlock wait", Role::Backend | Role::Io) => Role::Lwlock,
         (name, Role::Backend) if is_io(name) => Role::Io,
         (name, Role::App) if is_io(name) || name.starts_with("file ") => Role::File,
         (_, parent) => parent,

@@ -195,7 +195,8 @@ fn asleep(reason: Option<&str>) -> State {
     };
     match reason.split_once(": ") {
         Some(("Lock" | "LWLock" | "BufferPin", _)) => State::Lock,
-        Some(("IO", _)) => State::Disk,
+        // Another backend reads this page already.
+        Some(("IO", _) | ("IPC", "BufferIO")) => State::Disk,
         Some(_) => State::Asleep,
         None if is_disk(reason) => State::Disk,
         None => State::Asleep,

@@ -68,8 +68,11 @@ pub struct FaultScore {
     pub magnitude: MagnitudeError,
 }
 
-/// |cost of the findings − injected delay|, over the requests of which the right cause is named. Not of
-/// faults whose delay nobody knows: what a request does to others.
+/// |cost of the findings − injected delay|, over the requests of which the right cause is named and the delay
+/// is known: the experiment or the injector's log tells it, or two measures of it agree. Those are for how long
+/// the fault held while the request was under way, and how much longer than usual the client waited. Where they
+/// do not, something else befell the request, too: a queue that drains after the fault, a busy CPU. What a
+/// request does to others is not known either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MagnitudeError {
     /// Requests.
@@ -182,8 +185,10 @@ fn delays(
         .into_iter()
         .map(|delay| {
             let told = delay.known.map(|known| (known, true));
-            let is_held = delay.most != Nanos::MAX;
-            told.or((unknown == 1).then_some((rest.min(delay.most), is_held)))
+            let least = rest.min(delay.most);
+            // Half of what counts as right is left for the finding.
+            let agree = rest.abs_diff(delay.most) <= close(least) / 2;
+            told.or((unknown == 1).then_some((least, agree)))
         })
         .collect()
 }
@@ -217,6 +222,11 @@ impl<'a> Usual<'a> {
         let floor = floor.max(p50 / 10);
         floor.max(2 * (p99 - p50))
     }
+}
+
+/// How far from a delay is still right.
+fn close(delay: Nanos) -> Nanos {
+    CLOSE.max(delay / 10)
 }
 
 /// The value of which that share is at or below; 0 of nothing.
@@ -282,7 +292,7 @@ impl Tally {
 
     fn finish(mut self) -> FaultScore {
         let errors = self.errors;
-        let close = |(delay, error): &&(Nanos, Nanos)| *error <= CLOSE.max(delay / 10);
+        let is_close = |(delay, error): &&(Nanos, Nanos)| *error <= close(*delay);
         let mut nanos: Vec<Nanos> = errors.iter().map(|(_, error)| *error).collect();
         // Millionths: integers have an order.
         let mut shares: Vec<u64> = errors
@@ -297,7 +307,7 @@ impl Tally {
             p95_ns: rank(&nanos, 0.95),
             p50: rank(&shares, 0.5) as f64 / 1e6,
             p95: rank(&shares, 0.95) as f64 / 1e6,
-            close: errors.iter().filter(close).count() as u64,
+            close: errors.iter().filter(is_close).count() as u64,
         };
         self.score
     }
@@ -341,14 +351,21 @@ mod tests {
     }
 
     fn reach(cause: Kind, requests: &[(u128, Option<Nanos>)]) -> Reach {
-        let delay = |known| Delay {
-            known,
-            most: 1_000 * MS,
-        };
+        let most = 1_000 * MS;
+        let delay = |known| Delay { known, most };
         let requests = requests
             .iter()
             .map(|(n, known)| (RequestId(*n), delay(*known)));
         Reach::of_requests("fault", vec![cause], requests.collect())
+    }
+
+    /// A fault that held for so long while request 1 was under way.
+    fn held(cause: Kind, ms: u64) -> Reach {
+        let delay = Delay {
+            known: None,
+            most: ms * MS,
+        };
+        Reach::of_requests("fault", vec![cause], HashMap::from([(RequestId(1), delay)]))
     }
 
     fn found(findings: &[(Kind, u64)]) -> Said {
@@ -405,12 +422,24 @@ mod tests {
     fn of_two_faults_each_is_to_be_named_with_its_own_share() {
         let both = [request(1, 0, 152)];
         let query = reach(Kind::SlowQuery, &[(1, Some(50 * MS))]);
-        let lock = reach(Kind::LockWait, &[(1, None)]);
+        let lock = held(Kind::LockWait, 102);
         let said = [(1, found(&[(Kind::LockWait, 99), (Kind::SlowQuery, 51)]))];
         let score = scored(&both, &[query, lock], &said);
         for fault in &score.faults {
             assert_eq!((fault.affected, fault.named, fault.first), (1, 1, 1));
             assert_eq!(fault.magnitude.p95_ns, MS);
         }
+    }
+
+    #[test]
+    fn a_delay_is_a_measure_where_the_fault_and_the_client_say_the_same() {
+        let slow = [request(1, 0, 82)];
+        let said = [(1, found(&[(Kind::PoolWait, 79)]))];
+        let n = |held_ms| {
+            let score = scored(&slow, &[held(Kind::PoolWait, held_ms)], &said);
+            assert_eq!(score.faults[0].first, 1);
+            score.faults[0].magnitude.n
+        };
+        assert_eq!((n(81), n(60), n(120)), (1, 0, 0), "80 ms longer than usual");
     }
 }

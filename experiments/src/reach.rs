@@ -30,7 +30,7 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Delay {
     /// The delay itself, where the experiment or the injector's log tells it.
     pub(crate) known: Option<Nanos>,
-    /// It was no longer than this: the fault held no longer while the request was under way.
+    /// For so long the fault held while the request was under way: it delayed it no longer by itself.
     pub(crate) most: Nanos,
 }
 
@@ -163,10 +163,12 @@ fn hit(held: &Held, request: &Request<'_>) -> Option<Delay> {
             && hit.from_ns < request.to
             && request.port.as_ref().is_none_or(there)
     };
-    let hit = held.hits.iter().find(met)?;
+    let mut hits = held.hits.iter().filter(met).peekable();
+    let known = hits.peek()?.magnitude_ns.or(held.magnitude_ns);
+    let overlap = |hit: &Hit| hit.to_ns.min(request.to) - hit.from_ns.max(request.from);
     Some(Delay {
-        known: hit.magnitude_ns.or(held.magnitude_ns),
-        most: hit.to_ns.min(request.to) - hit.from_ns.max(request.from),
+        known,
+        most: hits.map(overlap).sum(),
     })
 }
 

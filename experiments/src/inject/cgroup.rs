@@ -1,4 +1,4 @@
-//! A control group with a CPU quota, in version 1 (a hierarchy per controller) or 2 (one for all).
+//! A control group with a limit, in version 1 (a hierarchy per controller) or 2 (one for all).
 
 use std::fs;
 use std::io;
@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::limit::{Disk, Limit, reads};
 use super::undo::Undo;
 use crate::error::{Error, Result};
 
-/// Whoever is in `$1` goes back to `$2`, `$1` is removed, and what `$3` got enabled is disabled.
+/// Whoever is in `$1` goes back to `$2`, `$1` is removed, and controller `$4` is disabled in `$3`.
 const UNDO: &str = r#"
 tries=100
 while [ -d "$1" ] && ! rmdir "$1" 2>/dev/null; do
@@ -18,7 +19,7 @@ while [ -d "$1" ] && ! rmdir "$1" 2>/dev/null; do
     if [ $tries -eq 0 ]; then rmdir "$1"; exit 1; fi
     sleep 0.02
 done
-[ -z "$3" ] || echo -cpu >"$3"
+[ -z "$3" ] || echo "-$4" >"$3"
 "#;
 
 /// Its directory, which goes when this is dropped, or when this process dies.
@@ -31,24 +32,29 @@ pub(super) struct Cgroup {
     undo: Option<Undo>,
 }
 
+/// A control group's version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     One,
     Two,
 }
 
 impl Cgroup {
-    /// An empty one, with a quota, for processes that are where `pid` is.
+    /// An empty one, with a limit, for processes that are where `pid` is.
     ///
     /// # Errors
     /// [`Error::Refused`] where this host has none.
-    pub(super) fn new(pid: u32, quota: Duration, period: Duration) -> Result<Cgroup> {
+    pub(super) fn new(pid: u32, limit: Limit) -> Result<Cgroup> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let read = |path: &str| fs::read_to_string(path).map_err(Error::read(path));
         let mounts = read("/proc/self/mounts")?;
         let memberships = read(&format!("/proc/{pid}/cgroup"))?;
-        let (root, version, home) = place(&mounts, &memberships)
-            .ok_or_else(|| refused("no cgroup controls CPU time".to_owned()))?;
+        let (root, version, home) = place(&mounts, &memberships, limit).ok_or_else(|| {
+            refused(format!(
+                "no cgroup has the controller `{}`",
+                limit.controller(Version::Two)
+            ))
+        })?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tierscope-{}-{number}", std::process::id());
         let mut cgroup = Cgroup {
@@ -57,33 +63,23 @@ impl Cgroup {
             version,
             undo: None,
         };
-        cgroup.make(&root)?;
-        cgroup.limit(quota, period).map_err(refuse)?;
+        cgroup.make(&root, limit.controller(version))?;
+        for (file, text) in limit.files(version) {
+            fs::write(cgroup.dir.join(file), text).map_err(refuse)?;
+        }
         Ok(cgroup)
     }
 
-    fn make(&mut self, root: &Path) -> Result<()> {
+    fn make(&mut self, root: &Path, controller: &str) -> Result<()> {
         let switch = root.join("cgroup.subtree_control");
-        let off = self.version == Version::Two && !has_word(&switch, "cpu");
+        let off = self.version == Version::Two && !has_word(&switch, controller);
         let on = if off { switch.as_path() } else { Path::new("") };
-        let arguments: [&Path; 3] = [&self.dir, &self.home, on];
+        let arguments: [&Path; 4] = [&self.dir, &self.home, on, Path::new(controller)];
         self.undo = Some(Undo::arm(UNDO, &arguments)?);
         if off {
-            fs::write(&switch, "+cpu").map_err(refuse)?;
+            fs::write(&switch, format!("+{controller}")).map_err(refuse)?;
         }
         fs::create_dir(&self.dir).map_err(refuse)
-    }
-
-    fn limit(&self, quota: Duration, period: Duration) -> io::Result<()> {
-        let (quota, period) = (quota.as_micros(), period.as_micros());
-        let write = |file: &str, text: String| fs::write(self.dir.join(file), text);
-        match self.version {
-            Version::One => {
-                write("cpu.cfs_period_us", period.to_string())?;
-                write("cpu.cfs_quota_us", quota.to_string())
-            }
-            Version::Two => write("cpu.max", format!("{quota} {period}")),
-        }
     }
 
     /// Puts a process into it, with all its threads.
@@ -105,6 +101,15 @@ impl Cgroup {
     pub(super) fn throttled(&self) -> io::Result<Duration> {
         fs::read_to_string(self.dir.join("cpu.stat")).map(|stat| throttled(&stat))
     }
+
+    /// How many reads of the disk its processes made so far.
+    pub(super) fn disk_reads(&self, disk: Disk) -> io::Result<u64> {
+        let file = match self.version {
+            Version::One => "blkio.throttle.io_serviced",
+            Version::Two => "io.stat",
+        };
+        fs::read_to_string(self.dir.join(file)).map(|count| reads(&count, disk))
+    }
 }
 
 fn throttled(stat: &str) -> Duration {
@@ -117,16 +122,17 @@ fn throttled(stat: &str) -> Duration {
     micros.or(nanos).unwrap_or_default()
 }
 
-/// Where CPU time is controlled: the root of that hierarchy, its version, and where a process with these
+/// Where there is a controller: the root of that hierarchy, its version, and where a process with these
 /// memberships is in it.
-fn place(mounts: &str, memberships: &str) -> Option<(PathBuf, Version, PathBuf)> {
+fn place(mounts: &str, memberships: &str, limit: Limit) -> Option<(PathBuf, Version, PathBuf)> {
+    let [one, two] = [Version::One, Version::Two].map(|version| limit.controller(version));
     let mounted = mounts.lines().filter_map(|line| {
         let fields: Vec<&str> = line.split(' ').collect();
         let root = PathBuf::from(*fields.get(1)?);
-        let cpu = fields.get(3)?.split(',').any(|option| option == "cpu");
+        let here = fields.get(3)?.split(',').any(|option| option == one);
         match *fields.get(2)? {
-            "cgroup" if cpu => Some((root, Version::One)),
-            "cgroup2" if has_word(&root.join("cgroup.controllers"), "cpu") => {
+            "cgroup" if here => Some((root, Version::One)),
+            "cgroup2" if has_word(&root.join("cgroup.controllers"), two) => {
                 Some((root, Version::Two))
             }
             _ => None,
@@ -137,7 +143,7 @@ fn place(mounts: &str, memberships: &str) -> Option<(PathBuf, Version, PathBuf)>
         let mut fields = line.splitn(3, ':').skip(1);
         let (controllers, path) = (fields.next()?, fields.next()?);
         let here = match version {
-            Version::One => controllers.split(',').any(|name| name == "cpu"),
+            Version::One => controllers.split(',').any(|name| name == one),
             Version::Two => controllers.is_empty(),
         };
         here.then_some(path)
@@ -155,9 +161,9 @@ fn refuse(error: io::Error) -> Error {
     refused(error.to_string())
 }
 
-fn refused(reason: String) -> Error {
+pub(super) fn refused(reason: String) -> Error {
     Error::Refused {
-        fault: "cpu-quota",
+        fault: "a limit on processes",
         reason,
     }
 }
@@ -168,24 +174,29 @@ mod tests {
 
     #[test]
     fn either_version_is_found() {
+        let limit = Limit::Cpu {
+            quota: Duration::from_millis(1),
+            period: Duration::from_millis(10),
+        };
+        let found_in = |mounts: &str, memberships: &str| place(mounts, memberships, limit);
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         let two = format!("cgroup2 {} cgroup2 rw,nosuid 0 0\n", root.display());
         let memberships = "3:memory:/\n2:cpu,cpuacct:/machine/lab\n0::/system.slice/lab\n";
-        assert_eq!(place(&two, memberships), None, "it controls nothing");
+        assert_eq!(found_in(&two, memberships), None, "it controls nothing");
         fs::write(root.join("cgroup.controllers"), "cpuset cpu io\n").expect("written");
         let home = root.join("system.slice/lab");
         let found = Some((root.to_path_buf(), Version::Two, home));
-        assert_eq!(place(&two, memberships), found);
+        assert_eq!(found_in(&two, memberships), found);
         let one = "cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpuacct,cpu 0 0\n";
-        let (dir, version, home) = place(one, memberships).expect("version 1");
+        let (dir, version, home) = found_in(one, memberships).expect("version 1");
         assert_eq!(
             (dir.to_str(), version),
             (Some("/sys/fs/cgroup/cpu,cpuacct"), Version::One)
         );
         assert!(home.ends_with("machine/lab"), "{home:?}");
         assert_eq!(
-            place("cgroup /x cgroup rw,cpuacct 0 0\n", memberships),
+            found_in("cgroup /x cgroup rw,cpuacct 0 0\n", memberships),
             None
         );
     }

@@ -1,5 +1,8 @@
 //! The database's pages are dropped from the kernel's cache again and again: what PostgreSQL has not in
 //! its own buffers it reads from the disk.
+//!
+//! A virtual disk may be as fast as a cache. So the kernel lets the app's backends read from it only as often
+//! as a disk that turns could.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -9,16 +12,21 @@ use std::time::Duration;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use serde::{Deserialize, Serialize};
 
+use super::backends::backends;
+use super::cgroup::Cgroup;
+use super::limit::{Disk, Limit};
 use super::ticker::Ticker;
 use super::{Hit, Injector, Site};
 use crate::error::{Error, Result};
 
-/// Only the lab's own files: nobody else's cache suffers.
+/// Only the lab's own files and processes: nobody else suffers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColdCache {
     /// How often, in milliseconds.
     every_ms: u64,
+    /// How often all backends together may read from the disk, in a second.
+    reads_per_second: u32,
 }
 
 impl ColdCache {
@@ -27,31 +35,64 @@ impl ColdCache {
         site.lab.ask("CHECKPOINT;")?;
         let relation = site.lab.ask("SELECT pg_relation_filepath('products');")?;
         let data = site.lab.dir().join("postgres").join(relation.trim());
+        let folder = data.parent().map(Path::to_path_buf).unwrap_or_default();
+        let disk = Disk::under(&folder)?;
+        let backends = backends(site)?;
+        let first = backends.first().ok_or_else(|| failed("no backends"))?;
+        let limit = Limit::Disk {
+            disk,
+            reads: self.reads_per_second,
+            writes: u32::MAX,
+        };
         Ok(Dropper {
-            folder: data.parent().map(Path::to_path_buf).unwrap_or_default(),
+            cgroup: Cgroup::new(*first, limit)?,
+            disk,
+            backends,
+            folder,
             every: Duration::from_millis(self.every_ms),
-            ticker: None,
+            begun: None,
         })
     }
 }
 
 pub(super) struct Dropper {
+    cgroup: Cgroup,
+    disk: Disk,
+    backends: Vec<u32>,
     folder: PathBuf,
     every: Duration,
-    ticker: Option<Ticker>,
+    begun: Option<Begun>,
+}
+
+struct Begun {
+    ticker: Ticker,
+    /// The backends' reads until then.
+    reads: u64,
 }
 
 impl Injector for Dropper {
     fn begin(&mut self) -> Result<()> {
         let folder = self.folder.clone();
-        self.ticker = Some(Ticker::start(self.every, move || drop_pages(&folder))?);
+        let reads = self.cgroup.disk_reads(self.disk).map_err(failed)?;
+        for pid in &self.backends {
+            self.cgroup.take(*pid).map_err(failed)?;
+        }
+        let ticker = Ticker::start(self.every, move || drop_pages(&folder))?;
+        self.begun = Some(Begun { ticker, reads });
         Ok(())
     }
 
     fn end(&mut self) -> Result<Vec<Hit>> {
-        let what = |times| format!("pages dropped {times} times");
-        let hit = self.ticker.take().map(|ticker| ticker.end(what));
-        hit.into_iter().collect()
+        let Some(begun) = self.begun.take() else {
+            return Ok(Vec::new());
+        };
+        let reads = self.cgroup.disk_reads(self.disk).map_err(failed)? - begun.reads;
+        let what = |times| format!("pages dropped {times} times, {reads} reads of the disk");
+        let hit = begun.ticker.end(what)?;
+        for pid in &self.backends {
+            self.cgroup.give_back(*pid).map_err(failed)?;
+        }
+        Ok(Some(hit).filter(|_| reads > 0).into_iter().collect())
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tierscope_stack::Role;
 
 use super::cgroup::Cgroup;
+use super::limit::Limit;
 use super::{Hit, Injector, Site, clock::now, process};
 use crate::error::{Error, Result};
 
@@ -44,7 +45,11 @@ pub(super) struct Quota {
 impl Quota {
     fn on(victim: u32, fault: &CpuQuota) -> Result<Quota> {
         let micros = |us: u32| Duration::from_micros(us.into());
-        let cgroup = Cgroup::new(victim, micros(fault.quota_us), micros(fault.period_us))?;
+        let limit = Limit::Cpu {
+            quota: micros(fault.quota_us),
+            period: micros(fault.period_us),
+        };
+        let cgroup = Cgroup::new(victim, limit)?;
         Ok(Quota {
             victim,
             cgroup: Arc::new(cgroup),

@@ -1,13 +1,27 @@
 //! An index is missing: the planner does without it.
 //!
 //! It is hidden from the planner rather than dropped, because dropping and making it take locks that
-//! would be faults of their own.
+//! would be faults of their own. What that costs each statement PostgreSQL tells itself: in the windows it
+//! logs the CPU time of every execution, with its values, among which is the request's id.
+
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tierscope_stack::Session;
 
+use super::statement_log::{Executed, executed};
+use super::tail::Tail;
 use super::{Hit, Injector, Site, clock::now};
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Until the last statement that was planned without the index has ended, at most.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(10);
+/// From so long on executions are logged with their values. With the index none takes so long.
+const LOG: &str = "ALTER SYSTEM SET log_min_duration_statement = 10; \
+                   ALTER SYSTEM SET log_statement_stats = on; SELECT pg_reload_conf();";
+const LOG_NO_MORE: &str = "ALTER SYSTEM RESET log_min_duration_statement; \
+                           ALTER SYSTEM RESET log_statement_stats; SELECT pg_reload_conf();";
 
 /// Which index.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -24,6 +38,7 @@ impl MissingIndex {
         Ok(HiddenIndex {
             session,
             index: self.index.clone(),
+            log: Tail::new(site.lab.logs().join("postgres.log")),
             from_ns: None,
         })
     }
@@ -33,6 +48,7 @@ impl MissingIndex {
 pub(super) struct HiddenIndex {
     session: Session,
     index: String,
+    log: Tail,
     from_ns: Option<u64>,
 }
 
@@ -47,26 +63,63 @@ impl HiddenIndex {
         ));
         told.map(drop).map_err(Into::into)
     }
+
+    /// Waits until what the app's sessions run now has ended.
+    fn settle(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let time = self.session.run("SELECT clock_timestamp();")?;
+        let ask = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = 'lab' AND state = 'active' \
+             AND query_start < '{time}';"
+        );
+        while self.session.run(&ask)? != "0" {
+            if begun.elapsed() > PATIENCE {
+                return Err(Error::Inject {
+                    fault: "missing-index",
+                    reason: format!("statements run for {} s", PATIENCE.as_secs()),
+                });
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
 }
 
 impl Injector for HiddenIndex {
     fn begin(&mut self) -> Result<()> {
+        self.log.skip()?;
+        // One statement cannot be run in a transaction with another.
+        for statement in LOG.split_inclusive(';') {
+            self.session.run(statement)?;
+        }
         self.set(false)?;
         self.from_ns = Some(now());
         Ok(())
     }
 
     fn end(&mut self) -> Result<Vec<Hit>> {
+        let Some(from_ns) = self.from_ns.take() else {
+            return Ok(Vec::new());
+        };
         let to_ns = now();
         self.set(true)?;
-        let hit = self.from_ns.take().map(|from_ns| Hit {
+        for statement in LOG_NO_MORE.split_inclusive(';') {
+            self.session.run(statement)?;
+        }
+        self.settle()?;
+        let hit = |run: Executed| Hit {
             from_ns,
             to_ns,
-            request: None,
-            magnitude_ns: None,
+            request: Some(run.request),
+            magnitude_ns: Some(run.on_cpu_ns),
             clients: Vec::new(),
-            what: format!("{} hidden from the planner", self.index),
-        });
-        Ok(hit.into_iter().collect())
+            what: format!(
+                "{:.1} ms of CPU time without {}",
+                run.on_cpu_ns as f64 / 1e6,
+                self.index
+            ),
+        };
+        let runs = executed(&self.log.more()?);
+        Ok(runs.into_iter().map(hit).collect())
     }
 }

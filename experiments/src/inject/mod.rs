@@ -2,6 +2,7 @@
 //!
 //! An injector is a file of its own here, a variant of [`Fault`], and a line in [`Fault::injector`].
 
+mod backends;
 mod busy_disk;
 mod cache_emptied;
 mod cgroup;
@@ -9,6 +10,8 @@ mod clock;
 mod cold_cache;
 mod cpu_hog;
 mod cpu_quota;
+mod hot_page;
+mod limit;
 mod lock_wait;
 mod missing_index;
 mod net;
@@ -19,6 +22,8 @@ mod pool_held;
 mod process;
 mod rate_limit;
 mod schedule;
+mod statement_log;
+mod tail;
 mod ticker;
 mod undo;
 
@@ -80,6 +85,8 @@ pub enum Fault {
     NginxStop(nginx_stop::NginxStop),
     /// nginx holds requests that come too fast.
     RateLimit(rate_limit::RateLimit),
+    /// Other sessions write to a page that the app writes to.
+    HotPage(hot_page::HotPage),
     /// Another session holds rows.
     LockWait(lock_wait::LockWait),
     /// The planner does without an index.
@@ -119,6 +126,7 @@ impl Fault {
             Fault::CpuQuota(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::NginxStop(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::RateLimit(fault) => Ok(Box::new(fault.injector(site))),
+            Fault::HotPage(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::LockWait(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::MissingIndex(fault) => Ok(Box::new(fault.injector(site)?)),
             Fault::PoolHeld(fault) => Ok(Box::new(fault.injector(site)?)),
@@ -140,6 +148,7 @@ impl Fault {
             Fault::CpuQuota(_) => "cpu-quota",
             Fault::NginxStop(_) => "nginx-stop",
             Fault::RateLimit(_) => "rate-limit",
+            Fault::HotPage(_) => "hot-page",
             Fault::LockWait(_) => "lock-wait",
             Fault::MissingIndex(_) => "missing-index",
             Fault::PoolHeld(_) => "pool-held",

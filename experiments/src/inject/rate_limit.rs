@@ -4,14 +4,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use tierscope_model::{Nanos, RequestId};
 use tierscope_stack::LabOptions;
 
+use super::tail::Tail;
 use super::{Hit, Injector, Site, clock::now};
 use crate::error::{Error, Result};
 
@@ -38,8 +38,8 @@ impl RateLimit {
         Limit {
             per_second: self.per_second.into(),
             switch: site.lab.dir().join("nginx/limited"),
-            told: Log::new(site.lab.logs().join("nginx.log")),
-            access: Log::new(site.lab.access_log()),
+            told: Tail::new(site.lab.logs().join("nginx.log")),
+            access: Tail::new(site.lab.access_log()),
             holds: false,
         }
     }
@@ -51,8 +51,8 @@ pub(super) struct Limit {
     per_second: u64,
     /// The file that nginx looks for.
     switch: PathBuf,
-    told: Log,
-    access: Log,
+    told: Tail,
+    access: Tail,
     holds: bool,
 }
 
@@ -97,42 +97,6 @@ impl Drop for Limit {
             let _ = fs::remove_file(&self.switch);
         }
     }
-}
-
-/// A log that grows, from where it was looked at last.
-#[derive(Debug)]
-struct Log {
-    path: PathBuf,
-    at: u64,
-}
-
-impl Log {
-    fn new(path: PathBuf) -> Log {
-        Log { path, at: 0 }
-    }
-
-    fn skip(&mut self) -> Result<()> {
-        let file = fs::metadata(&self.path).map_err(Error::read(&self.path))?;
-        self.at = file.len();
-        Ok(())
-    }
-
-    /// The whole lines that came.
-    fn more(&mut self) -> Result<String> {
-        let bytes = tail(&self.path, self.at).map_err(Error::read(&self.path))?;
-        let end = bytes.iter().rposition(|byte| *byte == b'\n');
-        let whole = &bytes[..end.map_or(0, |end| end + 1)];
-        self.at += whole.len() as u64;
-        Ok(String::from_utf8_lossy(whole).into_owned())
-    }
-}
-
-fn tail(path: &Path, from: u64) -> io::Result<Vec<u8>> {
-    let mut file = fs::File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn lines<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
@@ -271,18 +235,5 @@ mod tests {
             [(Some('a'), ms(4)), (Some('b'), ms(62)), (Some('d'), ms(10))]
         );
         assert!(hits.iter().all(|hit| hit.to_ns - hit.from_ns == 62_000_000));
-    }
-
-    #[test]
-    fn a_log_is_read_from_where_it_was_left_by_whole_lines() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("log");
-        fs::write(&path, "old\n").expect("written");
-        let mut log = Log::new(path.clone());
-        log.skip().expect("there");
-        fs::write(&path, "old\nnew\nhal").expect("written");
-        assert_eq!(log.more().expect("there"), "new\n");
-        fs::write(&path, "old\nnew\nhalf\n").expect("written");
-        assert_eq!(log.more().expect("there"), "half\n");
     }
 }

@@ -5,6 +5,7 @@
 //! as a disk that turns could.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,6 +93,7 @@ impl Injector for Dropper {
         for pid in &self.backends {
             self.cgroup.give_back(*pid).map_err(failed)?;
         }
+        load_pages(&self.folder)?;
         Ok(Some(hit).filter(|_| reads > 0).into_iter().collect())
     }
 }
@@ -105,6 +107,15 @@ fn drop_pages(folder: &Path) -> Result<()> {
         };
         posix_fadvise(file.as_fd(), 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
             .map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Undoes it: who comes later would find the cache cold still.
+fn load_pages(folder: &Path) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(failed)?;
+    for mut file in entries.flatten().flat_map(|entry| File::open(entry.path())) {
+        io::copy(&mut file, &mut io::sink()).map_err(failed)?;
     }
     Ok(())
 }

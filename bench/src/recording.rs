@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    fs::{self, File},
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -51,8 +52,6 @@ impl Recording {
         let mut command = Command::new(beside("tierscope")?);
         command.args(["record", "--json"]);
         command.args(["--process", &format!("bench={pid}")]);
-        // It names every probe that this process has not.
-        command.stderr(Stdio::null());
         Self::start(command)
     }
 
@@ -61,8 +60,12 @@ impl Recording {
         let dir = TempDir::with_prefix_in("tierscope-bench-", "/var/tmp")
             .context("cannot make a directory for recordings")?;
         let file = dir.path().join("bench.tsrec");
+        // What it does not measure it says every time: that is shown where it fails.
+        let said = dir.path().join("said");
+        command.stderr(File::create(&said).context("cannot write beside the recording")?);
         let mut process = Running::start(command.arg("--out").arg(&file))?;
-        wait_for(&mut process, &file)?;
+        wait_for(&mut process, &file)
+            .with_context(|| fs::read_to_string(&said).unwrap_or_default())?;
         Ok(Self {
             before: Snapshot::of(&[process.pid()]),
             process,
@@ -106,7 +109,7 @@ fn wait_for(process: &mut Running, file: &Path) -> anyhow::Result<()> {
 
 /// Largest resident size of a process so far (bytes).
 pub fn peak_rss(pid: u32) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))
         .context("the tracer has ended by itself")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<u64>().ok());

@@ -100,12 +100,16 @@ impl Families {
 /// The spans at their places; those that are joined to nothing have no parent.
 fn in_order(spans: Vec<Span>, placed: &[Placed]) -> Vec<Span> {
     let mut spans: Vec<Option<Span>> = spans.into_iter().map(Some).collect();
-    let ordered = placed.iter().filter_map(|place| {
-        let mut span = spans[place.from].take()?;
-        span.parent = span.parent.filter(|_| place.parent.is_some());
-        Some(span)
-    });
-    ordered.collect()
+    let mut ordered = Vec::with_capacity(spans.len());
+    for place in placed {
+        if let Some(mut span) = spans[place.from].take() {
+            if place.parent.is_none() {
+                span.parent = None;
+            }
+            ordered.push(span);
+        }
+    }
+    ordered
 }
 
 /// Tiers between the client and each span, on spans that begin a tier.

@@ -76,10 +76,9 @@ pub(crate) fn spans(
         between,
         counts,
     };
-    let parts = way.parts(&client_resource, &server_resource);
     out.push(client);
     out.extend(server);
-    out.extend(parts);
+    way.parts(&client_resource, &server_resource, out);
     hop
 }
 
@@ -238,17 +237,16 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    fn parts(mut self, client: &Arc<Resource>, server: &Arc<Resource>) -> Vec<Span> {
-        let mut spans = Vec::with_capacity(6);
-        let exchange = self.exchange;
+    /// Adds them to `out`.
+    fn parts(mut self, client: &Arc<Resource>, server: &Arc<Resource>, out: &mut Vec<Span>) {
+        let (exchange, first) = (self.exchange, out.len());
         if let Some(request) = &exchange.request {
-            self.one_way(request, "request", client, server, &mut spans);
+            self.one_way(request, "request", client, server, out);
         }
         if let Some(response) = &exchange.response {
-            self.one_way(response, "response", server, client, &mut spans);
+            self.one_way(response, "response", server, client, out);
         }
-        self.check(&spans);
-        spans
+        self.check(&out[first..]);
     }
 
     fn one_way(

@@ -43,22 +43,18 @@ pub(crate) struct Stretch {
 }
 
 /// The parts of a message's way, in order: from its first write, as far as it was seen.
-pub(crate) fn stretches(passage: &Passage, gaps: Gaps) -> Vec<Stretch> {
-    let mut stretches = Vec::with_capacity(3);
+pub(crate) fn stretches(passage: &Passage, gaps: Gaps) -> impl Iterator<Item = Stretch> {
     let there = passage.arrival.or(passage.last_read);
-    match (passage.first_write, passage.left, there) {
+    let (first, second) = match (passage.first_write, passage.left, there) {
         (Some(start), Some(left), there) => {
             let left = left.max(start);
-            stretches.push(stretch(SEND, (start, left)));
-            stretches.extend(there.map(|there| wire(passage, gaps, (left, there))));
+            let wire = there.map(|there| wire(passage, gaps, (left, there)));
+            (Some(stretch(SEND, (start, left))), wire)
         }
-        (Some(start), None, Some(there)) => {
-            stretches.push(transfer(passage, gaps, (start, there)));
-        }
-        _ => {}
-    }
-    stretches.extend(queue(passage));
-    stretches
+        (Some(start), None, Some(there)) => (Some(transfer(passage, gaps, (start, there))), None),
+        _ => (None, None),
+    };
+    [first, second, queue(passage)].into_iter().flatten()
 }
 
 fn stretch(name: &'static str, time: (Timestamp, Timestamp)) -> Stretch {

@@ -25,10 +25,16 @@ pub(crate) fn in_place<'a, I>(
 where
     I: Iterator<Item = (u32, &'a Timeline)>,
 {
+    let lies = |slice: &Slice| {
+        let on_futex = slice.doing == Doing::Waiting && slice.reason.as_deref() == Some("futex");
+        on_futex && slice.duration() >= LONG
+    };
+    if !slices.iter().any(lies) {
+        return slices;
+    }
     let mut out = Vec::with_capacity(slices.len());
     for slice in slices {
-        let lies = slice.doing == Doing::Waiting && slice.reason.as_deref() == Some("futex");
-        if !lies || slice.duration() < LONG {
+        if !lies(&slice) {
             out.push(slice);
             continue;
         }

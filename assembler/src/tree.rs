@@ -80,6 +80,9 @@ impl Parts {
     }
 }
 
+/// Spans that there is room for at once: most requests have fewer.
+const USUAL: usize = 64;
+
 /// Builds the trace of one request.
 pub(crate) fn build(
     mut parts: Parts,
@@ -89,7 +92,7 @@ pub(crate) fn build(
 ) -> Trace {
     parts.exchanges.sort_by_key(|x| (x.begun, x.number));
     adopt_asks(&mut parts.exchanges);
-    let mut spans = Vec::new();
+    let mut spans = Vec::with_capacity(USUAL);
     let hops: Vec<Hop> = parts
         .exchanges
         .iter()

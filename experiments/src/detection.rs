@@ -271,7 +271,12 @@ impl Tally {
         let right = |kind: &Kind| score.cause.contains(kind);
         let own = |(kind, _): &&(Kind, Nanos)| right(kind) || !elsewhere.contains(kind);
         let costs = findings.iter().filter(|(kind, _)| right(kind));
-        let cost: Nanos = costs.clone().map(|(_, cost)| cost).sum();
+        // A pattern is priced by the time that its operations took, which is told as a wait as well.
+        let (patterns, times): (Vec<_>, Vec<_>) = costs
+            .clone()
+            .partition(|(kind, _)| *kind == Kind::IoPattern);
+        let sum = |of: Vec<&(Kind, Nanos)>| of.into_iter().map(|(_, cost)| cost).sum::<Nanos>();
+        let cost = sum(patterns).max(sum(times));
         if costs.count() > 0 {
             score.named += 1;
             let (delay, is_measure) = delay;
@@ -429,6 +434,16 @@ mod tests {
             assert_eq!((fault.affected, fault.named, fault.first), (1, 1, 1));
             assert_eq!(fault.magnitude.p95_ns, MS);
         }
+    }
+
+    #[test]
+    fn what_a_pattern_costs_is_not_counted_twice() {
+        let slow = [request(1, 0, 52)];
+        let mut fault = reach(Kind::DiskWait, &[(1, Some(50 * MS))]);
+        fault.cause.push(Kind::IoPattern);
+        let said = found(&[(Kind::IoPattern, 50), (Kind::DiskWait, 50)]);
+        let score = &scored(&slow, &[fault], &[(1, said)]).faults[0];
+        assert_eq!((score.first, score.magnitude.close), (1, 1));
     }
 
     #[test]

@@ -11,13 +11,14 @@ use crate::check::{Check, Promise};
 
 const HANDSHAKE: Promise = Promise {
     name: "handshake_rtt",
-    bound: "within 10 % or 20 µs on every connection",
-    includes: "theirs: tcpi_rtt directly after connect, the SYN and its answer; ours: SYN sent → established, \
-               that is the SYN's way, its answer's way and both ends' work",
+    bound: "within 10 % or 20 µs on 9 of 10 connections",
+    includes: "theirs: tcpi_rtt directly after connect, from the SYN's making, so that an interrupt before it is \
+               sent is theirs alone; ours: SYN sent → established, that is the SYN's way, its answer's way and \
+               both ends' work",
 };
 const REQUEST: Promise = Promise {
     name: "request_rtt",
-    bound: "within 10 % or 20 µs on every connection",
+    bound: "within 10 % or 20 µs on 9 of 10 connections",
     includes: "theirs: tcpi_min_rtt, the least time from a segment to its acknowledgement, the handshake's too; \
                ours: at least the least wire times there and back, which leave out the acknowledging, and at \
                most the handshake",
@@ -25,6 +26,8 @@ const REQUEST: Promise = Promise {
 /// Allowed difference, the larger of the two.
 const SHARE: f64 = 0.1;
 const NANOS: f64 = 20_000.0;
+/// Of this many connections, one may differ by more.
+const ONE_OF: usize = 10;
 
 /// What was seen of one connection, ns.
 #[derive(Clone, Copy, Debug, Default)]
@@ -142,7 +145,7 @@ fn compare(promise: Promise, pairs: &[(f64, f64)]) -> Check {
         worst.1 / 1e3
     );
     promise.judged(
-        beyond == 0,
+        beyond * ONE_OF <= pairs.len(),
         value,
         &[
             ("connections", pairs.len() as f64),
@@ -188,5 +191,14 @@ mod tests {
             !compare(HANDSHAKE, &[]).is_ok(),
             "nothing compared is not ok"
         );
+    }
+
+    #[test]
+    fn one_connection_in_ten_may_be_interrupted() {
+        let ok = |near, far| {
+            let pairs = [vec![(30e3, 30e3); near], vec![(80e3, 30e3); far]].concat();
+            compare(HANDSHAKE, &pairs).is_ok()
+        };
+        assert!(ok(9, 1) && !ok(8, 1) && !ok(17, 2));
     }
 }

@@ -1,5 +1,7 @@
 //! What a tracer handed out, sorted by kind, and the checks that hold for every connection.
 
+use std::fs;
+
 use tierscope_tracer::Tracer;
 use tierscope_tracer::wire_record::*;
 use zerocopy::FromBytes;
@@ -319,9 +321,14 @@ impl Records {
         of_probe.map(|u| u.text[0].as_str()).collect()
     }
 
-    /// Nothing was lost.
+    /// Nothing was lost, but for a switch here and there on 6.1, and that is counted: up to then the kernel keeps
+    /// a thread's storage from a program that runs in the middle of another's look at it.
     pub fn check_no_loss(&self) {
-        assert!(self.losses.is_empty(), "{:?}", self.losses);
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+        let kept_away = |loss: &ts_loss| {
+            release.starts_with("6.1.") && loss.program == TS_PROGRAM_SWITCH && loss.count <= 3
+        };
+        assert!(self.losses.iter().all(kept_away), "{:?}", self.losses);
     }
 }
 

@@ -178,6 +178,8 @@ pub struct Retransmit {
     pub seq: u32,
     /// One past the last.
     pub end_seq: u32,
+    /// As many as `tcpi_total_retrans` counts of it.
+    pub segments: u32,
 }
 
 /// A socket is gone, with the kernel's own totals.

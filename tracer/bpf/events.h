@@ -257,6 +257,8 @@ struct ts_retransmit {
 	ts_u64 cookie;
 	ts_u32 seq;
 	ts_u32 end_seq;
+	ts_u32 segments; /* as tcpi_total_retrans counts them */
+	ts_u32 pad;
 };
 
 /* A socket is gone, with tcp_info's totals. */

@@ -22,6 +22,7 @@ static __always_inline void sent_again(const struct sock *sk, const struct sk_bu
 		.cookie = s->cookie,
 		.seq = range.seq,
 		.end_seq = range.end_seq,
+		.segments = segments_of(skb),
 	};
 	TELL(sk, s, TS_PROGRAM_RETRANSMIT, TS_KIND_RETRANSMIT, &r, range, true);
 }

@@ -23,6 +23,12 @@ static __always_inline bool is_fin(const struct sk_buff *skb)
 	return CB_FIELD(skb, u8, tcp_flags) & TCP_FLAG_FIN;
 }
 
+/* As tcp_info's totals count it. */
+static __always_inline u32 segments_of(const struct sk_buff *skb)
+{
+	return CB_FIELD(skb, u16, tcp_gso_segs);
+}
+
 /* A FIN takes a number but is no byte. */
 static __always_inline struct range segment_range(const struct sk_buff *skb)
 {

@@ -241,6 +241,7 @@ struct net_device;
 struct tcp_skb_cb {
 	__u32 seq;
 	__u32 end_seq;
+	__u16 tcp_gso_segs;
 	__u8 tcp_flags; /* the low byte; newer kernels have 16 bits */
 };
 

@@ -327,6 +327,7 @@ fn retransmit(raw: Raw<'_>) -> Result<Retransmit, DecodeError> {
         cookie: SocketCookie(retransmit.cookie),
         seq: retransmit.seq,
         end_seq: retransmit.end_seq,
+        segments: retransmit.segments,
     })
 }
 

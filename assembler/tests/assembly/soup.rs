@@ -136,6 +136,7 @@ fn other() -> impl Strategy<Value = Body> {
                     cookie,
                     seq,
                     end_seq,
+                    segments: 1,
                 }),
                 _ => Body::Close(Close {
                     cookie,

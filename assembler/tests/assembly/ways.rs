@@ -73,6 +73,7 @@ impl Scene {
                 cookie,
                 seq,
                 end_seq,
+                segments: 1,
             }),
         );
     }

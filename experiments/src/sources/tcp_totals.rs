@@ -15,7 +15,7 @@ use crate::check::{Check, Promise};
 const RETRANSMITS: Promise = Promise {
     name: "retransmits",
     bound: "equal on every connection",
-    includes: "theirs: tcpi_total_retrans, segments; ours: RETRANSMIT events",
+    includes: "theirs: tcpi_total_retrans; ours: the segments of all RETRANSMIT events",
 };
 const SENT: Promise = Promise {
     name: "bytes_sent",
@@ -90,7 +90,9 @@ impl<'a> Totals<'a> {
                 flow.arrived.extend(recv.arrival.iter());
             }),
             Body::Arrive(arrive) => self.with(arrive.cookie, |flow| flow.arrived.extend([arrive])),
-            Body::Retransmit(again) => self.with(again.cookie, |flow| flow.retransmits += 1),
+            Body::Retransmit(again) => self.with(again.cookie, |flow| {
+                flow.retransmits += u64::from(again.segments);
+            }),
             Body::Close(close) => {
                 self.with(close.cookie, |flow| flow.close = Some(close.clone()));
             }

@@ -11,7 +11,7 @@ use super::kinds::{FILTERS, PROGRAMS};
 use crate::HookReport;
 
 /// Version of the file's format; a reader refuses a later one.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// First bytes of a recording; the line end shows a transfer in text mode.
 pub(super) const MAGIC: [u8; 8] = *b"TSREC\r\n\x01";
 /// The setting that tells of the sample: its share.
@@ -163,8 +163,8 @@ impl Header {
             return Err(HeaderError::Damaged);
         }
         let Version { format } = serde_json::from_slice(&json)?;
-        if format > FORMAT {
-            return Err(HeaderError::Later(format));
+        if format != FORMAT {
+            return Err(HeaderError::Version(format));
         }
         let len = start.len() + length + crc.len();
         Ok((serde_json::from_slice(&json)?, len as u64))
@@ -183,7 +183,7 @@ pub(super) enum HeaderError {
     Io(io::Error),
     Magic,
     Damaged,
-    Later(u32),
+    Version(u32),
     Json(serde_json::Error),
 }
 

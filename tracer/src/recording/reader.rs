@@ -45,9 +45,9 @@ pub enum ReadError {
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// A later version made it.
-    #[error("{} has format {format}, this tierscope reads up to {FORMAT}: use a later one", path.display())]
-    Later {
+    /// Another version made it.
+    #[error("{} has format {format}, this tierscope reads {FORMAT}: use the one that wrote it", path.display())]
+    Version {
         /// Its path.
         path: PathBuf,
         /// Its format.
@@ -145,7 +145,7 @@ impl<R: Read> Reader<R> {
             Err(HeaderError::Io(source)) => Err(ReadError::Io { path, source }),
             Err(HeaderError::Magic) => Err(ReadError::NotARecording { path }),
             Err(HeaderError::Damaged) => Err(ReadError::Header { path }),
-            Err(HeaderError::Later(format)) => Err(ReadError::Later { path, format }),
+            Err(HeaderError::Version(format)) => Err(ReadError::Version { path, format }),
             Err(HeaderError::Json(source)) => Err(ReadError::Json { path, source }),
         }
     }

@@ -231,8 +231,7 @@ impl Records {
 
     /// Checks that each of `bytes` bytes left `from` once, and none came to `to` before.
     ///
-    /// Of some hundred packets that a timer's interrupt lets go one runs no program, and the kernel counts
-    /// none as missed: that one may be untold.
+    /// What leaves in one of [`UNSEEN`]'s interrupts may be untold.
     fn check_departures(&self, from: &ts_socket, to: &ts_socket, bytes: u32) {
         let departures = self.departures(from.cookie);
         let (mut next, mut untold) = (from.send_seq, 0);
@@ -244,7 +243,10 @@ impl Records {
             untold += usize::from(departure.seq != next);
             next = departure.end_seq;
         }
-        assert!(untold <= 1 + departures.len() / 100, "{untold} untold");
+        assert!(
+            untold <= unseen() + departures.len() / 100,
+            "{untold} untold"
+        );
         assert_eq!(next.wrapping_sub(from.send_seq), bytes, "all left");
         for departure in departures {
             let last = departure.end_seq.wrapping_sub(1);
@@ -304,7 +306,8 @@ impl Records {
             assert_eq!(close.bytes_sent - close.bytes_retrans, u64::from(sent));
             assert!(self.retransmitted(socket.cookie) <= close.bytes_retrans);
             if self.filtered(TS_FILTER_RETRANSMIT_FAILED) == 0 {
-                assert_eq!(self.retransmitted(socket.cookie), close.bytes_retrans);
+                let untold = close.bytes_retrans - self.retransmitted(socket.cookie);
+                assert!(untold <= (unseen() << 16) as u64, "{untold} bytes untold");
             }
             // The kernel counts a FIN that was received as a byte.
             assert!((received.into()..=u64::from(received) + 1).contains(&close.bytes_received));
@@ -330,6 +333,15 @@ impl Records {
         };
         assert!(self.losses.iter().all(kept_away), "{:?}", self.losses);
     }
+}
+
+/// Packets that may pass unseen. On a virtual machine that keeps programs from its first process, none runs in an
+/// interrupt that comes upon it, though the kernel's own event log has the event; no miss is counted.
+const UNSEEN: usize = 4;
+
+/// Debian's kernels in an emulated machine show everything.
+pub fn unseen() -> usize {
+    if crate::emulated() { 0 } else { UNSEEN }
 }
 
 /// Whether `a` stands before `b` in a stream, whose numbers wrap.

@@ -2,7 +2,7 @@
 
 use tierscope_tracer::wire_record::*;
 
-use crate::records::Records;
+use crate::records::{Records, unseen};
 use crate::workload::{self, Workload};
 use crate::{by_trampolines, can_trace, trace};
 
@@ -314,7 +314,7 @@ fn what_is_lost_on_the_way_is_sent_again() {
     let pair = records.pair(said("client ") as u16);
     let (_, back) = records.check_pair(&pair);
     records.check_arrivals(pair.client, back);
-    check_segments(&records, pair.server, said("segment "));
+    check_segments(&records, pair.server);
     let own = std::fs::read_link("/proc/self/ns/net").expect("namespace");
     assert_ne!(
         own.display().to_string(),
@@ -331,20 +331,21 @@ fn what_is_lost_on_the_way_is_sent_again() {
     );
 }
 
-/// As many segments were sent again as the kernel counted; a record may be of several.
-fn check_segments(records: &Records, socket: &ts_socket, segment: u32) {
+/// As many segments were sent again as the kernel counted.
+fn check_segments(records: &Records, socket: &ts_socket) {
     let of_socket = records
         .retransmits
         .iter()
         .filter(|r| r.cookie == socket.cookie);
-    let segments = of_socket.map(|r| r.end_seq.wrapping_sub(r.seq).div_ceil(segment));
+    let told: u32 = of_socket.map(|r| r.segments).sum();
     let mut closes = records.closes.iter();
     let close = closes
         .find(|close| close.cookie == socket.cookie)
         .expect("CLOSE");
     assert_eq!(records.filtered(TS_FILTER_RETRANSMIT_FAILED), 0);
-    assert_eq!(segments.sum::<u32>(), close.total_retrans);
-    assert!(close.total_retrans > 0);
+    let untold = close.total_retrans - told;
+    assert!(untold <= unseen() as u32, "{untold} untold");
+    assert!(told > 0);
 }
 
 #[test]

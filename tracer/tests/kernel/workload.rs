@@ -9,9 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
-use nix::sys::socket::{
-    self as net, AddressFamily, SockFlag, SockType, SockaddrIn, getsockopt, socket, sockopt,
-};
+use nix::sys::socket::{self as net, AddressFamily, SockFlag, SockType, SockaddrIn, socket};
 
 use crate::{blocks, files, quota, sampled, sched, uring};
 
@@ -392,8 +390,6 @@ fn lossy() {
     ));
     gate();
     let (client, server) = large_answer();
-    let segment = getsockopt(&server, sockopt::TcpMaxSeg).expect("TCP_MAXSEG");
-    say(format_args!("segment {segment}"));
     finish(client, server);
 }
 

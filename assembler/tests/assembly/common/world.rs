@@ -194,6 +194,7 @@ impl World {
                     cookie,
                     seq,
                     end_seq,
+                    segments: 1,
                 }));
             }
             self.now += self.step;

@@ -38,7 +38,7 @@ compose-test: binaries
 	tests/containers/run "$(CARGO_TARGET_DIR)/containers"
 
 images: binaries
-	docker-compose build
+	docker-compose --profile tracer build
 
 # Where compose.yaml's images take them from.
 binaries: setup

@@ -29,9 +29,19 @@ fn services() -> Mapping {
 fn every_service_has_no_more_than_it_needs() {
     let services = services();
     let names: Vec<_> = services.keys().filter_map(Value::as_str).collect();
-    assert_eq!(names, ["postgres", "app", "nginx", "load"]);
+    assert_eq!(names, ["postgres", "app", "nginx", "load", "tracer"]);
     for (name, service) in &services {
         let name = name.as_str().expect("a name");
+        let build = &service["build"];
+        assert_eq!(
+            build["args"]["BASE"], "${BASE:-debian:bookworm-slim}",
+            "{name}"
+        );
+        assert_eq!(build["target"], name);
+        assert_eq!(service["cap_drop"][0], "ALL", "{name}");
+        if name == "tracer" {
+            continue;
+        }
         // Nothing is published, and no namespace is shared with the host or another container.
         for key in [
             "ports",
@@ -44,15 +54,19 @@ fn every_service_has_no_more_than_it_needs() {
         ] {
             assert!(service.get(key).is_none(), "{name} has {key}");
         }
-        assert_eq!(service["cap_drop"][0], "ALL", "{name}");
         assert_eq!(service["networks"][0], "lab", "{name}");
-        let build = &service["build"];
-        assert_eq!(
-            build["args"]["BASE"], "${BASE:-debian:bookworm-slim}",
-            "{name}"
-        );
-        assert_eq!(build["target"], name);
     }
+}
+
+#[test]
+fn the_tracer_has_the_hosts_processes_and_no_more_than_it_names() {
+    let tracer = &services()["tracer"];
+    assert_eq!(tracer["pid"], "host");
+    assert_eq!(tracer["network_mode"], "none");
+    assert!(tracer.get("privileged").is_none());
+    let added = tracer["cap_add"].as_sequence().expect("capabilities");
+    assert!(!added.contains(&Value::from("ALL")));
+    assert_eq!(tracer["profiles"][0], "tracer", "it is not started by `up`");
 }
 
 #[test]

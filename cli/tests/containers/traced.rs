@@ -1,13 +1,16 @@
-//! The containers, traced from the host by their names. `make compose-test` has them built.
+//! The containers, traced by their names from the host and from a container. `make compose-test` has them built.
 
 use std::{
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
+    thread::sleep,
+    time::Duration,
 };
 
 use crate::{
     REPOSITORY,
-    support::{Ended, Recording, Scratch, end, scored::Scored},
+    support::{Ended, Recording, Scratch, end, scored::Scored, wait_within},
 };
 
 const TIERS: [(&str, &str); 4] = [
@@ -16,18 +19,26 @@ const TIERS: [(&str, &str); 4] = [
     ("postgres", "postgres"),
     ("loadgen", "load"),
 ];
+const ATTACHING: Duration = Duration::from_secs(60);
 
 /// What docker or docker-compose says in the repository's root.
-fn ask(program: &str, arguments: &[&str]) -> String {
+fn ask(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(REPOSITORY);
+    command.envs(variables.iter().copied());
     end(&mut command).with(0).out
 }
 
 /// The container of a service of compose.yaml.
 fn container(service: &str) -> String {
-    let id = ask("docker-compose", &["ps", "-q", service]);
+    let id = ask("docker-compose", &["ps", "-q", service], &[]);
     id.trim().to_owned()
+}
+
+/// Starts the containers, and says how each is named to the recorder.
+fn up() -> [String; 4] {
+    ask("docker-compose", &["up", "-d"], &[]);
+    TIERS.map(|(name, service)| format!("--container={name}={}", container(service)))
 }
 
 /// Lets the load generator go, and waits for its end.
@@ -42,22 +53,55 @@ fn run_load() {
     println!("{}", ended.with(0).out);
 }
 
+/// Holds the recording against what the load generator saw.
+fn check(scratch: &Scratch, recording: &str) {
+    let client = scratch.path("client.jsonl");
+    let records = format!("{}:/var/lib/tierscope/client.jsonl", container("load"));
+    ask("docker", &["cp", &records, &client], &[]);
+    Scored::of(recording, &client)
+        .is_flawless(2000)
+        .crosses_a_network();
+}
+
 #[test]
 #[ignore = "needs a container engine: make compose-test"]
 fn a_load_on_containers_that_are_named() {
     let scratch = Scratch::new();
-    ask("docker-compose", &["up", "-d"]);
-    let named = TIERS.map(|(name, service)| format!("--container={name}={}", container(service)));
+    let named = up();
     let options: Vec<_> = named.iter().map(String::as_str).collect();
     let options = [&options[..], &["--keep-text"]].concat();
     let recording = Recording::of(scratch.path("containers.tsrec"), &options);
     run_load();
     let file = recording.file.clone();
     print!("{}", recording.stop().out);
-    let client = scratch.path("client.jsonl");
-    let records = format!("{}:/var/lib/tierscope/client.jsonl", container("load"));
-    ask("docker", &["cp", &records, &client]);
-    Scored::of(&file, &client)
-        .is_flawless(2000)
-        .crosses_a_network();
+    check(&scratch, &file);
+}
+
+#[test]
+#[ignore = "needs a container engine: make compose-test"]
+fn the_same_from_a_container() {
+    let scratch = Scratch::new();
+    let named = up();
+    let out = "--out=/recordings/inside.tsrec";
+    let tracer = ["run", "-d", "tracer", "record", "--keep-text", out];
+    let options: Vec<_> = tracer
+        .into_iter()
+        .chain(named.iter().map(String::as_str))
+        .collect();
+    let id = ask(
+        "docker-compose",
+        &options,
+        &[("RECORDINGS", &scratch.path(""))],
+    );
+    let id = id.trim();
+    let file = scratch.path("inside.tsrec");
+    wait_within(ATTACHING, "the recording", || Path::new(&file).exists());
+    run_load();
+    // What is under way reaches the ring buffer first.
+    sleep(Duration::from_millis(100));
+    ask("docker", &["stop", id], &[]);
+    print!("{}", ask("docker", &["logs", id], &[]));
+    assert_eq!(ask("docker", &["wait", id], &[]).trim(), "0");
+    ask("docker", &["rm", id], &[]);
+    check(&scratch, &file);
 }

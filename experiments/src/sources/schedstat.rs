@@ -22,7 +22,7 @@ const SWITCHES: Promise = Promise {
                to a CPU, of the same threads",
 };
 /// Where the CPUs idle more than this, schedstat and we measure different things.
-const IDLE_SHARE: f64 = 0.05;
+const IDLE_SHARE: f64 = 0.1;
 /// Clients that must be at work for the bounds to hold.
 const BACKENDS: usize = 4;
 

@@ -156,7 +156,7 @@ fn hostile_records_are_refused_by_name() {
             DecodeError::Short {
                 kind: 6,
                 needed: 56,
-                found: 32,
+                found: 40,
             },
         ),
         (

@@ -208,25 +208,16 @@ fn check_thread(records: &Records, line: &str, taken: u64) {
 
     // Asking the kernel takes long enough there to be switched in between.
     let edge = if emulated() { 10 } else { 1 };
-    close("voluntary switches", told.voluntary, voluntary, 1, edge);
-    close(
-        "involuntary switches",
-        told.involuntary,
-        involuntary,
-        1,
-        edge,
-    );
-    close(
-        "arrivals",
-        told.voluntary + told.involuntary,
-        arrivals,
-        1,
-        edge,
-    );
+    // A switch from the first process is one of those that a virtual machine may hide: see `records::unseen`.
+    let percent = if emulated() { 1 } else { 3 };
+    let count = |what, told, counted| close(what, told, counted, percent, edge);
+    count("voluntary switches", told.voluntary, voluntary);
+    count("involuntary switches", told.involuntary, involuntary);
+    count("arrivals", told.voluntary + told.involuntary, arrivals);
     if emulated() {
         return;
     }
-    // Of some thousand wakes by a timer's interrupt one runs no program, and the kernel counts none as missed.
+    // Nor does every wake by a timer's interrupt run a program there.
     assert!(told.unknown <= (end - begin) / 50, "{told:?}");
     // The kernel's wait begins when its run queue's clock was last set, microseconds before the switch is told.
     let little = 100_000 + told.unknown + arrivals * 5_000;

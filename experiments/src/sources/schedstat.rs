@@ -244,7 +244,7 @@ mod tests {
             idle: times.idle + idle,
             total: times.total + total,
         };
-        assert!(unfit(&Ok((times, later(10, 100))), 16).is_some());
+        assert!(unfit(&Ok((times, later(11, 100))), 16).is_some());
         assert!(unfit(&Ok((times, later(1, 100))), 3).is_some());
         assert!(unfit(&Ok((times, later(1, 100))), 4).is_none());
     }

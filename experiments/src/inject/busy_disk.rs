@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
+use super::joined::joined;
 use super::{Hit, Injector, Site, clock::now};
 use crate::error::{Error, Result};
 
@@ -109,9 +110,9 @@ impl Injector for Writers {
         };
         busy.over.store(true, Ordering::Relaxed);
         for writer in busy.writers {
-            joined(writer).map_err(failed)?;
+            joined(writer.join()).map_err(failed)?;
         }
-        joined(busy.probe).map_err(failed)
+        joined(busy.probe.join()).map_err(failed)
     }
 }
 
@@ -186,12 +187,6 @@ fn sync(mut file: &File, over: &AtomicBool) -> io::Result<Vec<Hit>> {
         thread::sleep(PAUSE);
     }
     Ok(hits)
-}
-
-fn joined<T>(thread: JoinHandle<T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn failed(error: io::Error) -> Error {

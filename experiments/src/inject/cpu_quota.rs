@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tierscope_stack::Role;
 
 use super::cgroup::Cgroup;
+use super::joined::joined;
 use super::limit::Limit;
 use super::{Hit, Injector, Site, clock::now, process};
 use crate::error::{Error, Result};
@@ -112,9 +113,7 @@ impl Watch {
 
     fn stop(self) -> Vec<Hit> {
         self.over.store(true, Ordering::Relaxed);
-        self.thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        joined(self.thread.join())
     }
 }
 

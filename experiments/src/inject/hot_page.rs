@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tierscope_stack::Session;
 
 use super::cgroup::Cgroup;
+use super::joined::joined;
 use super::limit::{Disk, Limit};
 use super::{Hit, Injector, Site, clock::now};
 use crate::error::{Error, Result};
@@ -108,9 +109,9 @@ impl Injector for Heat {
         };
         at_work.over.store(true, Ordering::Relaxed);
         for writer in at_work.writers {
-            self.writers.push(joined(writer)?);
+            self.writers.push(joined(writer.join())?);
         }
-        let (watch, hits) = joined(at_work.watch)?;
+        let (watch, hits) = joined(at_work.watch.join())?;
         self.watch = Some(watch);
         Ok(hits)
     }
@@ -162,12 +163,6 @@ fn hit(from_ns: u64, to_ns: u64, locks: &str) -> Hit {
         clients: Vec::new(),
         what: format!("backends of the app's waited for {locks}"),
     }
-}
-
-fn joined<T>(thread: JoinHandle<T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn failed(reason: impl ToString) -> Error {

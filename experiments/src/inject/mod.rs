@@ -11,6 +11,7 @@ mod cold_cache;
 mod cpu_hog;
 mod cpu_quota;
 mod hot_page;
+mod joined;
 mod limit;
 mod lock_wait;
 mod missing_index;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tierscope_analyzer::Kind;
 use tierscope_model::Nanos;
 
+use super::joined::joined;
 use super::{Hit, Injector, Site, clock::now};
 use crate::error::Result;
 use crate::window::{Window, causes};
@@ -77,11 +78,7 @@ pub(crate) fn hold(
         alarm.ring();
         let outcomes: Vec<_> = threads
             .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
+            .map(|thread| joined(thread.join()))
             .collect();
         (loaded, outcomes)
     });

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Hit;
 use super::clock::now;
+use super::joined::joined;
 use crate::error::Result;
 
 /// A thread that repeats something. Dropped, it ends.
@@ -54,10 +55,8 @@ impl Ticker {
 
     fn join(&mut self) -> Result<u64> {
         drop(self.end.take());
-        let joined = self.thread.take().map(JoinHandle::join);
-        joined.map_or(Ok(0), |outcome| {
-            outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        let outcome = self.thread.take().map(JoinHandle::join);
+        outcome.map_or(Ok(0), joined)
     }
 }
 

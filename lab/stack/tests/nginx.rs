@@ -56,7 +56,9 @@ impl Proxy {
             nginx,
         };
         let start = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        // It is written as soon as nginx listens. A connection would not tell: a process that another test forks
+        // may hold the freed port's listener up to its exec.
+        while !prefix.join("nginx.pid").exists() {
             assert!(
                 start.elapsed() < Duration::from_secs(5),
                 "nginx does not listen"

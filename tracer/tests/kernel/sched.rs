@@ -109,6 +109,8 @@ struct Told {
     /// Off the CPU until an interrupt's wake that was not seen, ns: how much of it was runnable is not known.
     unknown: u64,
     off: u64,
+    /// The longest time off the CPU at once, ns.
+    longest: u64,
     voluntary: u64,
     involuntary: u64,
 }
@@ -122,6 +124,7 @@ impl Told {
             assert!(s.prev_since_ts <= s.head.ts && s.prev_tid != tid);
             assert_eq!(s.throttled, 0, "it has no quota");
             told.off += s.head.ts - s.off_ts;
+            told.longest = told.longest.max(s.head.ts - s.off_ts);
             if u32::from(s.off) == TS_OFF_PREEMPTED {
                 assert_eq!(s.wake_ts, 0);
                 told.involuntary += 1;
@@ -219,10 +222,12 @@ fn check_thread(records: &Records, line: &str, taken: u64) {
     }
     // Nor does every wake by a timer's interrupt run a program there.
     assert!(told.unknown <= (end - begin) / 50, "{told:?}");
+    let untold = arrivals.saturating_sub(told.voluntary + told.involuntary);
+    let hidden = untold * told.longest;
     // The kernel's wait begins when its run queue's clock was last set, microseconds before the switch is told.
-    let little = 100_000 + told.unknown + arrivals * 5_000;
+    let little = 100_000 + told.unknown + hidden + arrivals * 5_000;
     close("runnable ns", told.runnable, runnable, 2, little);
-    let little = (end - begin) / 100 + taken;
+    let little = (end - begin) / 100 + taken + hidden;
     close("on CPU ns", end - begin - told.off, on_cpu, 2, little);
 }
 

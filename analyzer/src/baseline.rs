@@ -97,8 +97,7 @@ impl Baseline {
 
     /// The trace in this baseline's numbers; none where it may lack something.
     pub(crate) fn measure(&mut self, trace: &Trace) -> Option<Profile> {
-        let whole = trace.incomplete.is_empty() && trace.orphans().next().is_none();
-        let profile = whole.then(|| profile(trace, &mut self.names)).flatten();
+        let profile = whole_profile(trace, &mut self.names);
         self.left_out += u64::from(profile.is_none());
         profile
     }
@@ -163,6 +162,12 @@ impl Baseline {
     pub fn count(&self, endpoint: &str) -> u64 {
         self.endpoints.get(endpoint).map_or(0, |e| e.n)
     }
+}
+
+/// A trace's profile; none where it may lack something.
+pub(crate) fn whole_profile(trace: &Trace, names: &mut Names) -> Option<Profile> {
+    let whole = trace.incomplete.is_empty() && trace.orphans().next().is_none();
+    whole.then(|| profile(trace, names)).flatten()
 }
 
 impl Endpoint {

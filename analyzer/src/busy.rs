@@ -1,9 +1,10 @@
 //! Which requests were on a CPU, so that another one's wait can be put down to them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use tierscope_model::{Doing, Nanos, Span, Timestamp, Trace};
+
+use crate::label::{Label, Labels};
 
 /// Work shorter than this keeps nobody waiting.
 const SHORTEST: Nanos = 1_000_000;
@@ -11,48 +12,30 @@ const SHORTEST: Nanos = 1_000_000;
 const PAUSE: Nanos = 1_000_000;
 /// Most stretches of work that are kept; of more, the latest. They are small: a long run has so many.
 const LIMIT: usize = 65_536;
-/// Most endpoints that are told apart.
-const ENDPOINTS: usize = 1_024;
-const OTHER: &str = "(other)";
 
 /// A stretch of work of one thread for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stretch {
     end: Timestamp,
-    request: Request,
-}
-
-/// A request: its endpoint, and the first four digits of its trace's id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Request {
-    endpoint: Arc<str>,
-    id: u16,
-}
-
-impl Request {
-    /// E.g. `GET /api/report/{id} (request 9c1f…)`.
-    fn label(&self) -> String {
-        format!("{} (request {:04x}…)", self.endpoint, self.id)
-    }
+    request: Label,
 }
 
 /// Stretches of work by process, start and thread.
 #[derive(Clone, Debug, Default)]
-pub struct Busy {
+pub(crate) struct Busy {
     stretches: BTreeMap<(Timestamp, u32, u32), Stretch>,
-    endpoints: BTreeSet<Arc<str>>,
     longest: Nanos,
 }
 
 impl Busy {
     /// Notes when a trace's request kept threads busy.
-    pub fn note(&mut self, trace: &Trace) {
+    pub(crate) fn note(&mut self, trace: &Trace, labels: &mut Labels) {
         for span in &trace.spans {
-            self.span(trace, span);
+            self.span(trace, span, labels);
         }
     }
 
-    fn span(&mut self, trace: &Trace, span: &Span) {
+    fn span(&mut self, trace: &Trace, span: &Span, labels: &mut Labels) {
         let mut work: Vec<(u32, Timestamp, Timestamp)> = Vec::new();
         let running = span
             .slices
@@ -69,31 +52,18 @@ impl Busy {
         }
         for (tid, start, end) in work {
             if end.since(start) >= SHORTEST {
-                self.keep(trace, (start, span.resource.pid, tid), end);
+                let request = labels.of(trace);
+                self.keep((start, span.resource.pid, tid), Stretch { end, request });
             }
         }
     }
 
-    fn keep(&mut self, trace: &Trace, key: (Timestamp, u32, u32), end: Timestamp) {
-        let request = Request {
-            endpoint: self.endpoint(&trace.endpoint),
-            id: (trace.trace_id.0 >> 112) as u16,
-        };
-        self.longest = self.longest.max(end.since(key.0));
-        self.stretches.insert(key, Stretch { end, request });
+    fn keep(&mut self, key: (Timestamp, u32, u32), stretch: Stretch) {
+        self.longest = self.longest.max(stretch.end.since(key.0));
+        self.stretches.insert(key, stretch);
         if self.stretches.len() > LIMIT {
             self.stretches.pop_first();
         }
-    }
-
-    fn endpoint(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.endpoints.get(name) {
-            return known.clone();
-        }
-        let full = self.endpoints.len() >= ENDPOINTS;
-        let name: Arc<str> = if full { OTHER } else { name }.into();
-        self.endpoints.insert(name.clone());
-        name
     }
 
     /// Which requests kept threads of a process busy within some time, and for how long; the longest
@@ -105,7 +75,7 @@ impl Busy {
     ) -> (usize, Vec<(String, Nanos)>) {
         let first = (from - self.longest, 0, 0);
         let mut threads: Vec<u32> = Vec::new();
-        let mut requests: BTreeMap<&Request, Nanos> = BTreeMap::new();
+        let mut requests: BTreeMap<&Label, Nanos> = BTreeMap::new();
         let overlapping = self.stretches.range(first..(to, 0, 0));
         for ((start, _, tid), stretch) in overlapping.filter(|((_, of, _), _)| *of == pid) {
             let nanos = stretch.end.min(to).since((*start).max(from));
@@ -117,7 +87,7 @@ impl Busy {
         threads.sort_unstable();
         threads.dedup();
         let requests = requests.into_iter();
-        let mut requests: Vec<_> = requests.map(|(r, nanos)| (r.label(), nanos)).collect();
+        let mut requests: Vec<_> = requests.map(|(r, nanos)| (r.text(), nanos)).collect();
         requests.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         (threads.len(), requests)
     }

@@ -80,14 +80,15 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// What it must cost at least to be a finding of a request; none for what is found in windows only.
+    /// The cost from which on it is a finding of a request, whatever it is of; none for what is found in windows
+    /// only.
     pub fn floor(self) -> Option<Nanos> {
         let waits = CauseKind::ALL.into_iter();
         match self {
             Kind::NPlusOne => Some(repeats::FLOOR),
             Kind::IoPattern => Some(pattern::FLOOR),
             Kind::UnseenShape => Some(shape::FLOOR),
-            kind => waits.filter(|c| c.finding() == kind).map(floor).min(),
+            kind => waits.filter(|c| c.finding() == kind).map(floor).max(),
         }
     }
 
@@ -122,6 +123,10 @@ impl Kind {
 pub struct Finding {
     /// Which kind.
     pub kind: Kind,
+    /// Of a wait for a pooled connection: the kind of what its holders spent most of that time with, where it is
+    /// half of it or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Kind>,
     /// Of what: a hop in the bytes' direction (`nginx → app`), a service, a statement, a file operation.
     pub of: String,
     /// The span that shows it best.
@@ -140,6 +145,13 @@ pub struct Finding {
     pub sentence: String,
     /// The limit that it crossed, in words.
     pub threshold: String,
+}
+
+impl Finding {
+    /// What is at the root of it: what it was a wait behind, or its own kind.
+    pub fn root(&self) -> Kind {
+        self.behind.unwrap_or(self.kind)
+    }
 }
 
 /// A part of the difference between a request and its endpoint's typical one.

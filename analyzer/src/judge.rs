@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use tierscope_model::{Nanos, Timestamp, Trace};
 
-use crate::baseline::Baseline;
-use crate::busy::Busy;
+use crate::baseline::{Baseline, whole_profile};
 use crate::delta::{deltas, told};
 use crate::detect::{Case, findings};
 use crate::finding::{Finding, Flagged};
 use crate::glance::Glance;
 use crate::host::Host;
-use crate::limit::{Normal, Source};
+use crate::limit::{Limit, Normal, Source};
+use crate::others::Others;
 use crate::profile::Profile;
 use crate::shift::{Recent, Shift};
 use crate::tally::{Findings, Tally};
@@ -35,7 +35,7 @@ pub enum Verdict {
 pub struct Judge {
     pub(crate) baseline: Baseline,
     normals: HashMap<String, Normal>,
-    busy: Busy,
+    others: Others,
     windows: Option<Windows>,
     host: Host,
     learning: Option<Learning>,
@@ -70,20 +70,20 @@ impl Judge {
         let normals = endpoints
             .map(|(name, e)| (name.clone(), normal(e)))
             .collect();
-        let busy = Busy::default();
+        let others = Others::default();
         Judge {
             baseline,
             normals,
-            busy,
+            others,
             windows: None,
             host: Host::default(),
             learning: None,
         }
     }
 
-    /// The judge, told which requests kept threads busy: other requests' waits are put down to them.
-    pub fn knowing(self, busy: Busy) -> Judge {
-        Judge { busy, ..self }
+    /// The judge, told what other requests did: waits are put down to them.
+    pub fn knowing(self, others: Others) -> Judge {
+        Judge { others, ..self }
     }
 
     /// The judge, told to look for changes, too, in windows of this length (ns).
@@ -92,8 +92,8 @@ impl Judge {
         Judge { windows, ..self }
     }
 
-    /// The judge, told to learn as it goes: a request is tested first. It notes by itself which requests keep
-    /// threads busy, and what lasts becomes normal.
+    /// The judge, told to learn as it goes: a request is tested first. It notes by itself what
+    /// requests do to others, and what lasts becomes normal.
     pub fn learning(self) -> Judge {
         let learning = Some(Learning::default());
         Judge { learning, ..self }
@@ -102,6 +102,11 @@ impl Judge {
     /// What is normal, as far as it is known.
     pub fn baseline(&self) -> &Baseline {
         &self.baseline
+    }
+
+    /// What is normal of how long an endpoint's requests take; of one that is not known well enough, nothing.
+    pub fn duration(&self, endpoint: &str) -> Option<Limit> {
+        self.normals.get(endpoint).map(|normal| normal.duration)
     }
 
     /// Takes in what was kept of a trace that the baseline was learned from, and says whether it is worth to
@@ -148,7 +153,7 @@ impl Judge {
         if self.learning.is_none() {
             return self.verdict(trace, &profile);
         }
-        self.busy.note(trace);
+        self.others.note(trace);
         let verdict = self.verdict(trace, &profile);
         self.learn(&trace.endpoint, &profile, &verdict);
         verdict
@@ -192,6 +197,12 @@ impl Judge {
         Some(shift)
     }
 
+    /// Whether the host held a trace's request up together with others, as far as is known when all were judged.
+    pub fn was_held_up(&mut self, trace: &Trace) -> bool {
+        let profile = whole_profile(trace, &mut self.baseline.names);
+        profile.is_some_and(|profile| self.host.held_up(trace, &profile, &self.baseline.names))
+    }
+
     /// All that was found in the traces judged, of which the `tally` was kept. What the host did to several
     /// requests at once is one change.
     pub fn conclude(&mut self, mut tally: Tally) -> Findings {
@@ -225,7 +236,7 @@ impl Judge {
             normal,
             endpoint,
             names,
-            busy: &self.busy,
+            others: &self.others,
         };
         let findings = findings(&case);
         if findings.is_empty() {

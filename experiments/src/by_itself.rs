@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use tierscope_analyzer::{Baseline, Busy, Findings, Glance, Judge, Tally};
+use tierscope_analyzer::{Baseline, Findings, Glance, Judge, Others, Tally};
 use tierscope_model::{Nanos, Trace};
 
 use crate::error::{Error, Result};
@@ -18,9 +18,9 @@ pub fn judge_by_itself(source: &Path, window: Nanos) -> Result<Findings> {
     let place = std::env::temp_dir();
     let mut file = tempfile::tempfile().map_err(Error::write(&place))?;
     let mut kept = BufWriter::new(&mut file);
-    let (mut baseline, mut busy, mut failed) = (Baseline::new(), Busy::default(), Ok(()));
+    let (mut baseline, mut others, mut failed) = (Baseline::new(), Others::default(), Ok(()));
     each_trace(source, &mut |trace: Trace| {
-        busy.note(&trace);
+        others.note(&trace);
         let glance = baseline.glance(&trace);
         if failed.is_ok() {
             failed = keep(&mut kept, glance.as_ref());
@@ -31,7 +31,9 @@ pub fn judge_by_itself(source: &Path, window: Nanos) -> Result<Findings> {
     failed.map_err(Error::write(&place))?;
     file.seek(SeekFrom::Start(0))
         .map_err(Error::write(&place))?;
-    let judge = Judge::of_same(baseline).knowing(busy).with_windows(window);
+    let judge = Judge::of_same(baseline)
+        .knowing(others)
+        .with_windows(window);
     second_look(source, judge, BufReader::new(file), &place)
 }
 

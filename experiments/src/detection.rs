@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use tierscope_analyzer::{Flagged, Kind, Verdict};
+use tierscope_analyzer::Kind;
 use tierscope_model::{Nanos, RequestId};
 
 use crate::changed::{ChangeScore, is_of_windows};
+use crate::quantile::rank;
 use crate::reach::{Delay, Reach, Request};
+use crate::said::{Said, Told, cost};
+use crate::usual::{Learned, Usual};
 use crate::window::causes;
 
 /// A magnitude that is off by less than this is right; so is one that is off by less than a tenth.
@@ -89,51 +92,17 @@ pub struct MagnitudeError {
     pub close: u64,
 }
 
-/// Whether something was found in a request, and what: kinds with their costs, dearest first.
-#[derive(Clone, Debug)]
-pub(crate) enum Said {
-    Nothing,
-    Found(Vec<(Kind, Nanos)>),
-    /// The same, and it is what the host did to several at once.
-    Together(Vec<(Kind, Nanos)>),
-    NotJudged,
-}
-
-impl Said {
-    /// Of a request that the host held up together with others.
-    pub(crate) fn together(flagged: &Flagged) -> Said {
-        Said::Together(kinds(flagged))
-    }
-}
-
-fn kinds(flagged: &Flagged) -> Vec<(Kind, Nanos)> {
-    flagged
-        .findings
-        .iter()
-        .map(|f| (f.kind, f.cost_ns))
-        .collect()
-}
-
-impl From<&Verdict> for Said {
-    fn from(verdict: &Verdict) -> Said {
-        match verdict {
-            Verdict::Normal => Said::Nothing,
-            Verdict::Flagged(flagged) => Said::Found(kinds(flagged)),
-            Verdict::Incomplete | Verdict::TooSmall => Said::NotJudged,
-        }
-    }
-}
-
-/// Scores what was said of each request.
+/// Scores what was said of each request, judged by a baseline of which `learned` tells.
 pub(crate) fn detection(
     requests: &[Request<'_>],
     reaches: &[Reach],
     said: &HashMap<RequestId, Said>,
+    learned: &Learned,
 ) -> Detection {
     let (normal, others): (Vec<_>, Vec<_>) = requests
         .iter()
         .partition(|r| !reaches.iter().any(|reach| reach.disturbs(r)));
-    let usual = Usual::of(&normal);
+    let usual = Usual::of(&normal, learned);
     let mut score = Detection::default();
     for request in normal.iter().filter(|r| r.endpoint != "health") {
         score.normal(said.get(&request.id));
@@ -193,46 +162,9 @@ fn delays(
         .collect()
 }
 
-/// Median and p99 of normal requests' durations, on the client's clock.
-struct Usual<'a>(HashMap<&'a str, (Nanos, Nanos)>);
-
-impl<'a> Usual<'a> {
-    fn of(normal: &[&Request<'a>]) -> Usual<'a> {
-        let mut durations: HashMap<&str, Vec<Nanos>> = HashMap::new();
-        for request in normal {
-            let all = durations.entry(request.endpoint).or_default();
-            all.push(request.to - request.from);
-        }
-        let quantiles = durations.into_iter().map(|(endpoint, mut all)| {
-            all.sort_unstable();
-            (endpoint, (rank(&all, 0.5), rank(&all, 0.99)))
-        });
-        Usual(quantiles.collect())
-    }
-
-    fn p50(&self, endpoint: &str) -> Nanos {
-        self.0.get(endpoint).map_or(0, |(p50, _)| *p50)
-    }
-
-    /// The least delay that counts.
-    fn bound(&self, endpoint: &str, cause: &[Kind]) -> Nanos {
-        let (p50, p99) = self.0.get(endpoint).copied().unwrap_or_default();
-        // Of a delay that may be divided between kinds, one part must be over its floor.
-        let floor: Nanos = cause.iter().filter_map(|kind| kind.floor()).sum();
-        let floor = floor.max(p50 / 10);
-        floor.max(2 * (p99 - p50))
-    }
-}
-
 /// How far from a delay is still right.
 fn close(delay: Nanos) -> Nanos {
     CLOSE.max(delay / 10)
-}
-
-/// The value of which that share is at or below; 0 of nothing.
-fn rank(sorted: &[Nanos], share: f64) -> Nanos {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
 /// One fault's score in the making.
@@ -268,24 +200,22 @@ impl Tally {
             return;
         };
         score.found += 1;
-        let right = |kind: &Kind| score.cause.contains(kind);
-        let own = |(kind, _): &&(Kind, Nanos)| right(kind) || !elsewhere.contains(kind);
-        let costs = findings.iter().filter(|(kind, _)| right(kind));
-        // A pattern is priced by the time that its operations took, which is told as a wait as well.
-        let (patterns, times): (Vec<_>, Vec<_>) = costs
-            .clone()
-            .partition(|(kind, _)| *kind == Kind::IoPattern);
-        let sum = |of: Vec<&(Kind, Nanos)>| of.into_iter().map(|(_, cost)| cost).sum::<Nanos>();
-        let cost = sum(patterns).max(sum(times));
-        if costs.count() > 0 {
+        let right = |told: &&Told| told.is_of(&score.cause);
+        let own = |told: &&Told| right(told) || !told.is_of(elsewhere);
+        if findings.iter().any(|told| right(&told)) {
             score.named += 1;
             let (delay, is_measure) = delay;
-            let error = is_measure.then(|| (delay, cost.abs_diff(delay)));
+            let error = is_measure.then(|| (delay, cost(findings, &score.cause).abs_diff(delay)));
             self.errors.extend(error);
         }
         match findings.iter().find(own) {
-            Some((kind, _)) if right(kind) => score.first += 1,
-            Some((kind, _)) => *score.instead.entry(kind.name().to_owned()).or_default() += 1,
+            Some(told) if right(&told) => score.first += 1,
+            Some(told) => {
+                *score
+                    .instead
+                    .entry(told.kind.name().to_owned())
+                    .or_default() += 1
+            }
             None => {
                 *score
                     .instead
@@ -324,11 +254,9 @@ impl Detection {
         match said {
             Some(Said::Found(findings)) => {
                 self.false_alarms += 1;
-                for (kind, _) in findings {
-                    *self
-                        .alarms_by_kind
-                        .entry(kind.name().to_owned())
-                        .or_default() += 1;
+                for told in findings {
+                    let name = told.kind.name().to_owned();
+                    *self.alarms_by_kind.entry(name).or_default() += 1;
                 }
             }
             Some(Said::Together(_)) => self.normal_together += 1,
@@ -374,7 +302,12 @@ mod tests {
     }
 
     fn found(findings: &[(Kind, u64)]) -> Said {
-        Said::Found(findings.iter().map(|(kind, ms)| (*kind, ms * MS)).collect())
+        let told = findings.iter().map(|(kind, ms)| Told {
+            kind: *kind,
+            root: *kind,
+            cost: ms * MS,
+        });
+        Said::Found(told.collect())
     }
 
     /// A hundred normal requests of 2 ms, and some others.
@@ -384,7 +317,7 @@ mod tests {
         let mut all: HashMap<RequestId, Said> =
             requests.iter().map(|r| (r.id, Said::Nothing)).collect();
         all.extend(said.iter().map(|(n, said)| (RequestId(*n), said.clone())));
-        detection(&requests, reaches, &all)
+        detection(&requests, reaches, &all, &Learned::new())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use tierscope_analyzer::{Baseline, Busy, Judge};
+use tierscope_analyzer::{Baseline, Judge, Others};
 use tierscope_model::{Nanos, Trace};
 
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::traces::{each_trace, holds_traces};
 pub struct Normal {
     baseline: Baseline,
     by_itself: bool,
-    busy: Busy,
+    others: Others,
     window: Nanos,
 }
 
@@ -29,14 +29,14 @@ impl Normal {
         Ok(Normal {
             baseline: merged(sources)?,
             by_itself: sources.is_empty(),
-            busy: Busy::default(),
+            others: Others::default(),
             window,
         })
     }
 
     /// Takes a first look at a trace.
     pub fn note(&mut self, trace: &Trace) {
-        self.busy.note(trace);
+        self.others.note(trace);
         if self.by_itself {
             self.baseline.learn(trace);
         }
@@ -55,7 +55,7 @@ impl Normal {
             true => Judge::of_same(self.baseline),
             false => Judge::new(self.baseline),
         };
-        judge.knowing(self.busy).with_windows(self.window)
+        judge.knowing(self.others).with_windows(self.window)
     }
 }
 

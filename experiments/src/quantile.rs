@@ -17,18 +17,19 @@ impl Quantiles {
     /// Of nanoseconds, by the nearest rank; zeros for an empty set.
     pub fn of_ns(mut values: Vec<u64>) -> Quantiles {
         values.sort_unstable();
-        let at = |share: f64| {
-            let rank = (share * values.len() as f64).ceil() as usize;
-            values
-                .get(rank.saturating_sub(1))
-                .map_or(0.0, |ns| *ns as f64 / 1000.0)
-        };
+        let at = |share: f64| rank(&values, share) as f64 / 1000.0;
         Quantiles {
             p50: at(0.5),
             p99: at(0.99),
             max: at(1.0),
         }
     }
+}
+
+/// The value of which that share is at or below; 0 of nothing.
+pub(crate) fn rank(sorted: &[u64], share: f64) -> u64 {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
 #[cfg(test)]

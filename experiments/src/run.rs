@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tierscope_analyzer::{Baseline, Change, Judge, Tally, Verdict};
+use tierscope_analyzer::{Change, Judge, Tally, Verdict};
 use tierscope_assembler::{Assembled, Options};
 use tierscope_loadgen::Record;
 use tierscope_model::{Event, Nanos, RequestId, Trace};
@@ -17,14 +17,16 @@ use tierscope_tracer::{Keep, Service, Tracer, TracerOptions};
 
 use crate::assembly::{Sink, assemble};
 use crate::changed::changed;
-use crate::detection::{Detection, Said, detection};
+use crate::detection::{Detection, detection};
 use crate::error::{Error, Result};
 use crate::folder::{Folder, private_file, read_lines, write_json};
 use crate::inject::{Held, Site, hold, plan};
+use crate::kept::normal_of;
 use crate::load::LoadProcess;
 use crate::normal::Normal;
 use crate::progress::Progress;
 use crate::reach;
+use crate::said::Said;
 use crate::score::{Score, Scorer, id_of};
 use crate::score_checks::checks;
 use crate::sources::{self, Before, CpuTimes, Outside, Sources};
@@ -33,6 +35,7 @@ use crate::stitch::Truth;
 use crate::trace_log::{Pair, TraceLog};
 use crate::traces::each_trace;
 use crate::truth::{Line, injected, refused};
+use crate::usual::Learned;
 
 /// After the load's last answer, what is still on its way to the ring buffer comes in.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -296,14 +299,18 @@ fn finish(
     )?;
     let (pair, mut score, judge) = judges.judge(&folder, &faulty, &options.progress)?;
     let baseline = experiment.baseline.then(|| folder.path("baseline.json"));
-    let (said, changes) = analyze(&folder, judge, baseline.as_deref())?;
+    let known = match options.baseline.is_empty() {
+        true => HashMap::new(),
+        false => scored.iter().map(|r| (r.id, r.endpoint)).collect(),
+    };
+    let judged = analyze(&folder, judge, baseline.as_deref(), &known)?;
     let start_ns = scored.iter().map(|r| r.from).min().unwrap_or(0);
-    let (changes, false_changes) = changed(experiment, &held, start_ns, WINDOW, &changes);
+    let (changes, false_changes) = changed(experiment, &held, start_ns, WINDOW, &judged.changes);
     score.findings = Some(Detection {
         baseline: names(&options.baseline),
         changes,
         false_changes,
-        ..detection(&scored, &reaches, &said)
+        ..detection(&scored, &reaches, &judged.said, &judged.learned)
     });
     score.versions = versions;
     score.settings = settings(experiment);
@@ -330,33 +337,50 @@ fn finish(
     })
 }
 
-/// Judges a run's traces, keeps the findings, and returns what was said of each request and what
-/// changed. What is normal of the run goes to `kept`.
+/// What was said of a run.
+struct Judged {
+    said: HashMap<RequestId, Said>,
+    changes: Vec<Change>,
+    learned: Learned,
+}
+
+/// Judges a run's traces, and keeps the findings. What is normal of the run goes to `kept`. `known`: what the
+/// client calls the endpoints of requests, where another run tells what is normal of them.
 fn analyze(
     folder: &Folder,
     mut judge: Judge,
     kept: Option<&Path>,
-) -> Result<(HashMap<RequestId, Said>, Vec<Change>)> {
-    let mut said = HashMap::new();
+    known: &HashMap<RequestId, &str>,
+) -> Result<Judged> {
+    let (mut said, mut learned) = (HashMap::new(), Learned::new());
     let mut tally = Tally::default();
-    let mut normal = Baseline::new();
+    let mut flagged = HashSet::new();
     each_trace(folder.root(), &mut |trace: Trace| {
         let verdict = judge.judge(&trace);
-        if kept.is_some() && !matches!(verdict, Verdict::Flagged(_)) {
-            normal.learn(&trace);
+        if matches!(verdict, Verdict::Flagged(_)) {
+            flagged.insert(trace.trace_id);
         }
-        said.extend(trace.request_id.map(|id| (id, Said::from(&verdict))));
+        if let Some(id) = trace.request_id {
+            said.insert(id, Said::from(&verdict));
+            let name = known.get(&id).filter(|name| !learned.contains_key(**name));
+            let normal = name.and_then(|name| Some((name, judge.duration(&trace.endpoint)?)));
+            learned.extend(normal.map(|(name, usual)| (name.to_string(), (usual.p50, usual.p99))));
+        }
         tally.add(&trace.endpoint, verdict);
     })?;
-    if let Some(path) = kept {
-        write_json(path, &normal)?;
-    }
     let findings = judge.conclude(tally);
+    if let Some(path) = kept {
+        write_json(path, &normal_of(folder.root(), &mut judge, &flagged)?)?;
+    }
     for flagged in &findings.together {
         said.extend(flagged.request_id.map(|id| (id, Said::together(flagged))));
     }
     write_json(&folder.path("findings.json"), &findings)?;
-    Ok((said, findings.changes))
+    Ok(Judged {
+        said,
+        changes: findings.changes,
+        learned,
+    })
 }
 
 fn names(sources: &[PathBuf]) -> String {

@@ -1,6 +1,7 @@
 //! The detectors: one trace against what is normal of its endpoint.
 
 pub(crate) mod pattern;
+mod pool;
 mod query;
 mod reader;
 pub(crate) mod repeats;
@@ -11,11 +12,11 @@ mod waits;
 use tierscope_model::{Nanos, Span, Trace};
 
 use crate::baseline::Endpoint;
-use crate::busy::Busy;
 use crate::cause::CauseKind;
 use crate::finding::Finding;
 use crate::limit::{Limit, Normal, floor};
 use crate::names::{CauseId, Names, PlaceId};
+use crate::others::Others;
 use crate::profile::{Piece, Profile};
 
 /// A trace and what is normal of its endpoint.
@@ -25,7 +26,7 @@ pub(crate) struct Case<'a> {
     pub(crate) normal: &'a Normal,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) names: &'a Names,
-    pub(crate) busy: &'a Busy,
+    pub(crate) others: &'a Others,
 }
 
 /// All findings of a trace, dearest first.

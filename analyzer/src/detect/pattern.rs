@@ -30,6 +30,7 @@ pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
     let io = &case.profile.io;
     Some(Finding {
         kind: Kind::IoPattern,
+        behind: None,
         of: over.what.to_owned(),
         span: None,
         cost_ns: cost,

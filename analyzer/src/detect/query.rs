@@ -41,6 +41,7 @@ fn finding(case: &Case<'_>, id: CauseId, value: Nanos) -> Option<(PlaceId, Findi
     let (short, took, inside) = (statement(text), ms(call.duration), inside(case, at));
     let found = Finding {
         kind: Kind::SlowQuery,
+        behind: None,
         of: text.to_string(),
         span: Some(case.trace.spans[call.span].span_id),
         cost_ns: cost,

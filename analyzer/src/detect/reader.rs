@@ -38,7 +38,7 @@ pub(super) fn meanwhile(case: &Case<'_>, cause: CauseId) -> String {
             )
         }
     };
-    let (threads, requests) = case.busy.during(span.resource.pid, within);
+    let (threads, requests) = case.others.busy.during(span.resource.pid, within);
     let service = &span.resource.service;
     match requests.as_slice() {
         [] => reader,

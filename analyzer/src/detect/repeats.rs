@@ -130,6 +130,7 @@ fn finding(case: &Case<'_>, pattern: &[PlaceId]) -> Option<Finding> {
     let call = case.profile.call_at(dearest)?;
     Some(Finding {
         kind: Kind::NPlusOne,
+        behind: None,
         of: case.names.detail(dearest).to_string(),
         span: Some(case.trace.spans[call.span].span_id),
         cost_ns: cost,

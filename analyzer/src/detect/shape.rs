@@ -44,6 +44,7 @@ pub(super) fn finding(
     let call = case.profile.call_at(dearest)?;
     Some(Finding {
         kind: Kind::UnseenShape,
+        behind: None,
         of: named(case, dearest),
         span: Some(case.trace.spans[call.span].span_id),
         cost_ns: cost,

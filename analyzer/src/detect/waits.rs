@@ -3,7 +3,7 @@
 use tierscope_model::Nanos;
 
 use super::repeats::Repeats;
-use super::{Case, reader, told};
+use super::{Case, pool, reader, told};
 use crate::cause::{Cause, CauseKind};
 use crate::finding::Finding;
 use crate::names::CauseId;
@@ -42,9 +42,14 @@ fn finding(
         return None;
     }
     let cause = case.names.cause_of(id);
-    let sentence = sentence(case, id, &cause, value);
+    let held = (cause.kind == CauseKind::Pool).then(|| pool::held(case, id));
+    let mut sentence = sentence(case, id, &cause, value);
+    sentence += &held
+        .as_ref()
+        .map_or_else(String::new, |held| pool::words(held, value));
     let found = Finding {
         kind: cause.kind.finding(),
+        behind: held.and_then(|held| pool::behind(&held, value)),
         of: cause.of.to_string(),
         span: case.worst(id).map(|span| span.span_id),
         cost_ns: cost,

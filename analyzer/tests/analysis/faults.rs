@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use tierscope_analyzer::{Baseline, Busy, Flagged, Judge, Kind, Verdict, segments};
+use tierscope_analyzer::{Baseline, Flagged, Judge, Kind, Others, Verdict, segments};
 use tierscope_model::Doing;
 
 use crate::shop::{ENDPOINT, MS, ORDER, Request, USER, flagged, judge};
@@ -95,9 +95,9 @@ fn a_socket_buffer_wait_and_whom_the_reader_worked_for() {
     let mut hog = Request::normal(1_000);
     hog.cpu = 60 * MS;
     hog.at -= 10 * MS;
-    let mut busy = Busy::default();
-    busy.note(&hog.trace());
-    let Verdict::Flagged(found) = judge(500).knowing(busy).judge(&request.trace()) else {
+    let mut others = Others::default();
+    others.note(&hog.trace());
+    let Verdict::Flagged(found) = judge(500).knowing(others).judge(&request.trace()) else {
         panic!("not flagged");
     };
     let words = [
@@ -106,6 +106,37 @@ fn a_socket_buffer_wait_and_whom_the_reader_worked_for() {
         "worked, with GET /api/users",
     ];
     says(&found, Kind::SocketBuffer, 45 * MS, &words);
+}
+
+#[test]
+fn a_pool_wait_and_what_its_connection_was_held_for() {
+    let mut holder = Request::normal(1_000);
+    holder.disk = 90 * MS;
+    let mut waiter = Request::normal(1_001);
+    (waiter.at, waiter.pool) = (holder.at + 5 * MS, 80 * MS);
+    let mut others = Others::default();
+    others.note(&holder.trace());
+    let found = |waiter: &Request| {
+        let mut judge = judge(500).knowing(others.clone());
+        match judge.judge(&waiter.trace()) {
+            Verdict::Flagged(found) => found,
+            other => panic!("{other:?}"),
+        }
+    };
+    let words = [
+        "80.0 ms were spent waiting for a pooled database connection: GET /api/users",
+        "had it for 80.0 ms (disk wait, postgres: 80.0 ms)",
+    ];
+    says(&found(&waiter), Kind::PoolWait, 80 * MS, &words);
+    assert_eq!(found(&waiter).findings[0].root(), Kind::DiskWait);
+    // Most of this one is a wait for somebody else.
+    waiter.pool = 300 * MS;
+    let longer = found(&waiter);
+    assert!(
+        longer.findings[0].sentence.contains("had it for 8"),
+        "{longer:?}"
+    );
+    assert_eq!(longer.findings[0].root(), Kind::PoolWait);
 }
 
 #[test]

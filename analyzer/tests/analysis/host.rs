@@ -1,11 +1,15 @@
 //! What the host does to several requests at once is one change.
 
-use tierscope_analyzer::{Findings, Kind, Tally};
+use tierscope_analyzer::{Findings, Kind, Others, Tally};
 
 use crate::shop::{ENDPOINT, MS, Request, judge};
 
 fn found(requests: &[Request]) -> Findings {
-    let mut judge = judge(500);
+    let mut others = Others::default();
+    for request in requests {
+        others.note(&request.trace());
+    }
+    let mut judge = judge(500).knowing(others);
     let mut tally = Tally::default();
     for request in requests {
         tally.add(ENDPOINT, judge.judge(&request.trace()));
@@ -55,4 +59,24 @@ fn what_is_the_requests_own_stays_its_own() {
     let kinds: Vec<Kind> = found.requests.iter().map(|f| f.findings[0].kind).collect();
     assert_eq!((found.flagged, kinds), (2, vec![Kind::LockWait; 2]));
     assert_eq!(found.together.len(), 3);
+}
+
+#[test]
+fn who_waits_behind_those_that_wait_for_a_disk_waits_for_it_too() {
+    let disk = |at: u64| request(at * MS, |one| one.disk = 90 * MS);
+    let log = request(1_002 * MS, |one| one.log = 70 * MS);
+    let pool = request(1_004 * MS, |one| one.pool = 80 * MS);
+    let elsewhere = request(5_000 * MS, |one| one.pool = 80 * MS);
+    let found = found(&[disk(1_000), log, disk(1_003), pool, elsewhere]);
+    assert_eq!((found.flagged, found.together.len()), (1, 4), "{found:#?}");
+    assert_eq!(found.requests[0].findings[0].kind, Kind::PoolWait);
+    assert_eq!(found.changes[0].kind, Kind::DiskWait);
+}
+
+#[test]
+fn one_that_flushes_the_log_and_those_that_wait_for_it_are_several() {
+    let disk = request(1_000 * MS, |one| one.disk = 90 * MS);
+    let log = |at: u64| request(at * MS, |one| one.log = 70 * MS);
+    let found = found(&[disk, log(1_002), log(1_003)]);
+    assert_eq!((found.flagged, found.together.len()), (0, 3), "{found:#?}");
 }

@@ -21,6 +21,8 @@ pub struct Request {
     /// Statements in turn, each with its execution.
     pub queries: Vec<(&'static str, u64)>,
     pub lock: u64,
+    /// Until another backend has flushed the log.
+    pub log: u64,
     pub disk: u64,
     pub files: u64,
     pub file: u64,
@@ -51,6 +53,7 @@ impl Request {
             pool: 5_000 + jitter / 100,
             queries: vec![(USER, 300_000 + jitter), (ORDER, 700_000 + jitter)],
             lock: 0,
+            log: 0,
             disk: jitter / 10,
             files: 1,
             file: 50_000 + jitter / 10,
@@ -241,6 +244,7 @@ impl<'a> Maker<'a> {
                 Some("Lock: transactionid"),
             );
             self.close(lock);
+            self.log(server);
             self.slice(
                 server,
                 Doing::Waiting,
@@ -259,6 +263,15 @@ impl<'a> Maker<'a> {
         );
         self.close(exchange);
         self.close(query);
+    }
+
+    fn log(&mut self, server: usize) {
+        let wait = self.open(Some(server), "lwlock wait", SpanKind::Internal, "postgres");
+        let attributes = &mut self.spans[wait].attributes;
+        attributes.set(attr::LWLOCK_TRANCHE, "WALWrite");
+        let reason = Some("LWLock: WALWrite");
+        self.slice(server, Doing::Waiting, self.request.log, reason);
+        self.close(wait);
     }
 
     /// Wire (with its hole) and receive queue.

@@ -1,9 +1,10 @@
 //! `tierscope analyze`: what is not normal in a run, why, and what it cost.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use tierscope_analyzer::{Baseline, Findings, Tally, Verdict};
-use tierscope_experiments::{each_trace, write_json};
+use tierscope_experiments::{each_trace, normal_of, write_json};
 use tierscope_model::Trace;
 use tierscope_report::render_findings;
 
@@ -49,15 +50,20 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     }
     let mut judge = args.normal.judge(&run)?;
     let mut tally = Tally::default();
-    let mut kept = Baseline::new();
+    let mut flagged = HashSet::new();
     each_trace(&run, &mut |trace: Trace| {
         let verdict = judge.judge(&trace);
-        if args.save_baseline.is_some() && !matches!(verdict, Verdict::Flagged(_)) {
-            kept.learn(&trace);
+        if matches!(verdict, Verdict::Flagged(_)) {
+            flagged.insert(trace.trace_id);
         }
         tally.add(&trace.endpoint, verdict);
     })?;
-    conclude(args, &run, &judge.conclude(tally), &kept)
+    let findings = judge.conclude(tally);
+    let kept = match args.save_baseline {
+        Some(_) => normal_of(&run, &mut judge, &flagged)?,
+        None => Baseline::new(),
+    };
+    conclude(args, &run, &findings, &kept)
 }
 
 fn conclude(

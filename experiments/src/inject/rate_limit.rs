@@ -146,14 +146,19 @@ impl Held {
                 from_ns: to_ns.saturating_sub(nanos(done.request_time)),
                 to_ns,
                 request: Some(done.request_id.parse::<RequestId>().ok()?),
-                // nginx's timer counts in whole milliseconds.
-                magnitude_ns: Some(excess / per_second * 1_000_000),
+                magnitude_ns: Some(delay(excess, per_second)),
                 clients: Vec::new(),
                 what: format!("{:.3} requests ahead of the rate", excess as f64 / 1e3),
             })
         };
         self.finished.into_iter().filter_map(hit).collect()
     }
+}
+
+/// nginx's timer counts in whole milliseconds from the one that had begun when it read the request's head: half of
+/// that was over, on average.
+fn delay(excess: u64, per_second: u64) -> Nanos {
+    (excess / per_second * 1_000_000).saturating_sub(500_000)
 }
 
 /// `… *45 delaying request, excess: 0.530, by zone "lab", …`.
@@ -229,7 +234,7 @@ mod tests {
                 )
             })
             .collect();
-        let ms = |ms: u64| Some(ms * 1_000_000);
+        let ms = |ms: u64| Some(ms * 1_000_000 - 500_000);
         assert_eq!(
             found,
             [(Some('a'), ms(4)), (Some('b'), ms(62)), (Some('d'), ms(10))]

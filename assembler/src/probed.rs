@@ -13,7 +13,9 @@ const TEXT_LIMIT: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Probed {
     work: Work,
-    open: Vec<(Timestamp, Usdt)>,
+    open: Vec<Open>,
+    /// The last mark was the start of an execution.
+    starts: bool,
     buffers: Vec<(Timestamp, Buffers)>,
     /// The statement that runs, as last reported.
     running: Option<Statement>,
@@ -27,14 +29,24 @@ pub(crate) struct Probed {
     pub(crate) any: bool,
 }
 
+/// A phase that goes on.
+struct Open {
+    start: Timestamp,
+    usdt: Usdt,
+    /// It is what the one before it is made of: a portal's execution begins with that of its statement.
+    same: bool,
+}
+
 impl Probed {
     pub(crate) fn note(&mut self, time: Timestamp, mark: Mark) {
         self.any = true;
+        let starts = matches!(&mark, Mark::Probe(usdt) if usdt.probe == Probe::PgExecuteStart);
         match mark {
             Mark::Probe(usdt) => self.probe(time, usdt),
             Mark::Buffers(buffers) => self.buffers.push((time, buffers)),
             Mark::Reads(reads) => self.work.phases.push(reads),
         }
+        self.starts = starts;
     }
 
     fn probe(&mut self, time: Timestamp, usdt: Usdt) {
@@ -50,7 +62,9 @@ impl Probed {
                 if probe == Probe::PgExecuteStart {
                     self.runs(&usdt);
                 }
-                self.open.push((time, usdt));
+                let same = probe == Probe::PgExecuteStart && self.starts;
+                let start = time;
+                self.open.push(Open { start, usdt, same });
             }
             probe => self.close(probe, time),
         }
@@ -68,12 +82,13 @@ impl Probed {
     }
 
     fn close(&mut self, done: Probe, end: Timestamp) {
-        let is_start = |(_, start): &(Timestamp, Usdt)| done_of(start.probe) == Some(done);
+        let is_start = |open: &Open| done_of(open.usdt.probe) == Some(done);
         let Some(at) = self.open.iter().rposition(is_start) else {
             return;
         };
-        let (start, usdt) = self.open.remove(at);
-        self.push(start, end, &usdt);
+        let open = self.open.remove(at);
+        let start = open.start;
+        self.push(open, end);
         match done {
             Probe::PgExecuteDone => (self.done, self.flush) = (Some(end), None),
             Probe::PgWalFlushDone => self.flush = self.flush.or(Some(start)),
@@ -81,8 +96,9 @@ impl Probed {
         }
     }
 
-    fn push(&mut self, start: Timestamp, end: Timestamp, usdt: &Usdt) {
-        let Some(name) = phase_of(usdt.probe) else {
+    fn push(&mut self, open: Open, end: Timestamp) {
+        let Open { start, usdt, same } = open;
+        let Some(name) = phase_of(usdt.probe).filter(|_| !same) else {
             return;
         };
         let mut phase = Phase::new(name, start, end);
@@ -122,8 +138,8 @@ impl Probed {
 
     /// An error ends whatever was under way, without a word.
     fn fail(&mut self, time: Timestamp) {
-        for (start, usdt) in std::mem::take(&mut self.open) {
-            self.push(start, time, &usdt);
+        for open in std::mem::take(&mut self.open) {
+            self.push(open, time);
         }
         (self.done, self.flush) = (Some(time), None);
     }
@@ -138,9 +154,10 @@ impl Probed {
 
     /// All that the backend did until `to`: what has no end by then lasted at least so long.
     pub(crate) fn finish(mut self, to: Timestamp) -> Work {
-        for (start, usdt) in std::mem::take(&mut self.open) {
-            self.push(start, to, &usdt);
-            if let Some(phase) = self.work.phases.last_mut() {
+        for open in std::mem::take(&mut self.open) {
+            let is_told = !open.same;
+            self.push(open, to);
+            if let Some(phase) = self.work.phases.last_mut().filter(|_| is_told) {
                 phase.attributes.set(attr::NOT_MEASURED, "end: not seen");
             }
         }

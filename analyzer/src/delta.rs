@@ -1,10 +1,13 @@
 //! Why a request took as long as it did: its difference from the typical one, to the nanosecond.
 
+use std::collections::BTreeMap;
+
 use tierscope_model::Nanos;
 
 use crate::finding::Delta;
-use crate::names::Names;
+use crate::names::{Names, PlaceId};
 use crate::profile::{Key, Profile};
+use crate::segment::State;
 use crate::typical::Typical;
 
 /// Deltas that are told one by one.
@@ -29,14 +32,20 @@ pub(crate) fn deltas(profile: &Profile, typical: &Typical) -> Vec<(Key, i64)> {
     }
 }
 
-/// The largest deltas in words; what is left is the last one, so that they still sum up.
-pub(crate) fn told(mut deltas: Vec<(Key, i64)>, names: &Names) -> Vec<Delta> {
-    deltas.sort_by_key(|(key, delta)| (std::cmp::Reverse(delta.unsigned_abs()), *key));
-    let rest: i64 = deltas.iter().skip(SHOWN).map(|(_, delta)| delta).sum();
-    let shown = deltas
+/// The largest deltas in words, one for what went on at a place; what is left is the last one, so that they still
+/// sum up.
+pub(crate) fn told(deltas: Vec<(Key, i64)>, names: &Names) -> Vec<Delta> {
+    let mut sums: BTreeMap<(PlaceId, State), i64> = BTreeMap::new();
+    for ((place, state, _), delta) in deltas {
+        *sums.entry((place, state)).or_default() += delta;
+    }
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by_key(|(key, delta)| (std::cmp::Reverse(delta.unsigned_abs()), *key));
+    let rest: i64 = sums.iter().skip(SHOWN).map(|(_, delta)| delta).sum();
+    let shown = sums
         .iter()
         .take(SHOWN)
-        .map(|((place, state, _), delta)| Delta {
+        .map(|((place, state), delta)| Delta {
             place: names.path(*place),
             state: state.name().to_owned(),
             delta_ns: *delta,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use tierscope_analyzer::{Change, Findings, Flagged, Group};
 
 use crate::duration::human;
+use crate::sum::{micros, ms, signed};
 use crate::text::visible;
 
 /// Groups and changes that are told; of more, their number.
@@ -71,25 +72,23 @@ fn group_text(number: usize, group: &Group, request: Option<&Flagged>) -> String
     text
 }
 
-/// `its 210.9 ms − 2.05 ms typical = 208.8 ms = …`: the parts that matter, and all others in one.
+/// `210.900 ms − 2.050 ms typically = +208.850 ms, of which …`: the parts that matter, and all others in one.
 fn excess(request: &Flagged) -> String {
-    let (took, typical) = (human(request.duration_ns), human(request.baseline_ns));
-    let whole = signed(request.excess_ns);
-    let mut text = format!("   {took} − {typical} typically = {whole}, of which\n");
+    let [took, typical] = [request.duration_ns, request.baseline_ns].map(|n| micros(n as i64));
+    let mut rest = took - typical;
+    let mut text = format!(
+        "   {} − {} typically = {}, of which\n",
+        ms(took),
+        ms(typical),
+        signed(rest)
+    );
     let told = request.deltas.iter().take(PARTS);
-    let told: Vec<_> = told.filter(|d| !d.state.is_empty()).collect();
-    let sum: i64 = told.iter().map(|delta| delta.delta_ns).sum();
-    for delta in told {
-        let place = visible(last_of(&delta.place));
-        let _ = writeln!(
-            text,
-            "   {:>12}  {place}, {}",
-            signed(delta.delta_ns),
-            delta.state
-        );
+    for delta in told.filter(|delta| !delta.state.is_empty()) {
+        let (place, part) = (visible(last_of(&delta.place)), micros(delta.delta_ns));
+        let _ = writeln!(text, "   {:>14}  {place}, {}", signed(part), delta.state);
+        rest -= part;
     }
-    let rest = signed(request.excess_ns - sum);
-    let _ = writeln!(text, "   {rest:>12}  all others");
+    let _ = writeln!(text, "   {:>14}  all others", signed(rest));
     text
 }
 
@@ -101,14 +100,14 @@ fn last_of(place: &str) -> &str {
         .map_or(place, |(at, step)| &place[at + step.len()..])
 }
 
-fn signed(nanos: i64) -> String {
-    let sign = if nanos < 0 { "−" } else { "+" };
-    format!("{sign}{}", human(nanos.unsigned_abs()))
-}
-
 fn change_text(change: &Change) -> String {
-    let (kind, cost) = (change.kind.name(), human(change.cost_ns));
-    let mut text = format!("\n{kind} · {} requests, {cost} in all\n", change.requests);
+    let (kind, n) = (change.kind.name(), change.requests);
+    let s = if n == 1 { "" } else { "s" };
+    let cost = match change.cost_ns {
+        0 => String::new(),
+        cost => format!(", {} in all", human(cost)),
+    };
+    let mut text = format!("\n{kind} · {n} request{s}{cost}\n");
     let _ = writeln!(text, "   {}", visible(&change.sentence));
     let _ = writeln!(text, "   threshold: {}", visible(&change.threshold));
     text
@@ -171,9 +170,9 @@ mod tests {
         for line in [
             "100 requests judged, 1 with findings (1.00 %)",
             "1. slow query · GET /x · 1 request, 205 ms in all",
-            "   210 ms − 2.00 ms typically = +208 ms, of which",
-            "        +205 ms  query › execute, asleep",
-            "       +3.00 ms  all others",
+            "   210.000 ms − 2.000 ms typically = +208.000 ms, of which",
+            "      +205.000 ms  query › execute, asleep",
+            "        +3.000 ms  all others",
         ] {
             assert!(text.lines().any(|l| l == line), "{line:?} in\n{text}");
         }

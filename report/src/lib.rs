@@ -12,6 +12,7 @@ mod gap;
 mod html;
 mod label;
 mod outline;
+mod sum;
 mod svg;
 mod text;
 mod threads;

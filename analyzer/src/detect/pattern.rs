@@ -6,8 +6,9 @@ use super::Case;
 use crate::cause::CauseKind;
 use crate::finding::{Finding, Kind};
 use crate::limit::Limit;
+use crate::profile::Io;
 use crate::sketch::Sketch;
-use crate::words::{grouped, ms};
+use crate::words::{count, grouped, ms};
 
 /// The least cost that is a finding; and 1/20 of the request.
 pub(crate) const FLOOR: Nanos = 1_000_000;
@@ -39,15 +40,12 @@ pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
         floor_ns: floor,
         p: over.limit.p(Some(over.sketch), over.value),
         sentence: format!(
-            "{value} {} for one {}; normally {usual}, p99.9 {} over {} requests. In all {} operations on {} files, {} bytes, {} disk requests.",
+            "{value} {} for one {}; normally {usual}, p99.9 {} over {} requests. In all {}.",
             over.what,
             case.trace.endpoint,
             grouped(over.limit.top),
             grouped(over.limit.n),
-            grouped(io.operations),
-            grouped(io.files),
-            grouped(io.bytes),
-            grouped(io.blocks),
+            in_all(io),
         ),
         threshold: format!(
             "more than {} {}, at a cost of {} or more",
@@ -56,6 +54,22 @@ pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
             ms(floor)
         ),
     })
+}
+
+/// E.g. `33 file operations on 1 file, 2,048 bytes, 7 disk requests`; what there is none of is left out.
+fn in_all(io: &Io) -> String {
+    let files = format!(
+        "{} on {}",
+        count(io.operations, "file operation"),
+        count(io.files, "file")
+    );
+    let all = [
+        (io.operations, files),
+        (io.bytes, count(io.bytes, "byte")),
+        (io.blocks, count(io.blocks, "disk request")),
+    ];
+    let some = all.into_iter().filter(|(n, _)| *n > 0);
+    some.map(|(_, words)| words).collect::<Vec<_>>().join(", ")
 }
 
 fn measures<'a>(case: &Case<'a>) -> [Measure<'a>; 4] {

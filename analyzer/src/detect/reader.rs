@@ -69,7 +69,7 @@ pub(super) fn instead(case: &Case<'_>, cause: CauseId) -> String {
     }
     sums.sort_by_key(|(what, nanos)| (std::cmp::Reverse(*nanos), *what));
     match sums.first() {
-        Some(("", nanos)) => format!("the CPU was idle before ({})", ms(*nanos)),
+        Some(("", nanos)) => format!("its CPU was idle and took it up late ({})", ms(*nanos)),
         Some((what, nanos)) => format!("{what} had the CPU before ({})", ms(*nanos)),
         None => "what ran instead is not known".to_owned(),
     }

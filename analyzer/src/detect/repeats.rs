@@ -10,7 +10,7 @@ use crate::finding::{Finding, Kind};
 use crate::limit::Limit;
 use crate::names::{CauseId, PlaceId};
 use crate::profile::find;
-use crate::words::{ms, statement};
+use crate::words::{count, ms, statement};
 
 /// Statements that one pattern may have.
 const PATTERN: usize = 8;
@@ -140,7 +140,7 @@ fn finding(case: &Case<'_>, pattern: &[PlaceId]) -> Option<Finding> {
         p: normal.p(case.endpoint.counts.get(&dearest), n),
         sentence: sentence(case, dearest, pattern.len(), (n, &normal), cost),
         threshold: format!(
-            "more than {} calls (p99.9, 4, or nearly twice the median), {} or more in all",
+            "more than {} calls (the greatest of p99.9, 4 and nearly twice the median), {} or more in all",
             normal.limit,
             ms(floor)
         ),
@@ -183,7 +183,10 @@ fn sentence(
     let text = statement(case.names.detail(place));
     let others = match statements {
         1 => String::new(),
-        more => format!(" (and {} more statements as often)", more - 1),
+        more => format!(
+            " (and {} as often)",
+            count(more as u64 - 1, "more statement")
+        ),
     };
     let usual = match (normal.p50, normal.top) {
         (_, 0) => "normally none".to_owned(),

@@ -9,8 +9,12 @@ use crate::words::{grouped, ms};
 
 /// `p50 3.12 ms, p99 50.2 ms over 4,812 requests`.
 pub(super) fn normal(limit: &Limit, of: &str) -> String {
+    let n = grouped(limit.n);
+    if limit.top == 0 {
+        return format!("normally none over {n} {of}");
+    }
     let (p50, p99) = (ms(limit.p50), ms(limit.p99));
-    format!("p50 {p50}, p99 {p99} over {} {of}", grouped(limit.n))
+    format!("p50 {p50}, p99 {p99} over {n} {of}")
 }
 
 /// The limit that a time crossed: `over 75.3 ms (1.5 × p99.9), costs at least 10.0 ms`.
@@ -20,6 +24,12 @@ pub(super) fn threshold(limit: &Limit, floor: Nanos) -> String {
     } else {
         "p99.9"
     };
+    if limit.limit == 0 {
+        return format!(
+            "over 0 (normally there is none), at a cost of {} or more",
+            ms(floor)
+        );
+    }
     let over = ms(limit.limit);
     format!(
         "over {over} (1.5 × {top}), at a cost of {} or more",

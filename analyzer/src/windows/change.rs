@@ -124,7 +124,7 @@ fn endpoints(all: &[Shifted]) -> Vec<String> {
 }
 
 fn threshold() -> String {
-    "by rank at a false discovery rate of 1 %, Cliff's δ of 0.33, a tenth of the median".to_owned()
+    "by rank at a false discovery rate of 1 %, Cliff's δ of 0.33, 1 ms and a tenth of the median more".to_owned()
 }
 
 fn of_load(load: &RateShift, all: &[Shifted], length: Nanos) -> Change {
@@ -148,7 +148,8 @@ fn of_load(load: &RateShift, all: &[Shifted], length: Nanos) -> Change {
             "the load went from {before:.0} to {after:.0} requests/s {:.0} s after the first request; {slower}.",
             from as f64 / 1e9
         ),
-        threshold: "a rate that differs by a factor of 1.4 in two windows".to_owned(),
+        threshold: "a rate that differs by a factor of 1.4, and by more than five times what chance makes of it, in two windows"
+            .to_owned(),
     }
 }
 
@@ -157,7 +158,11 @@ fn of_cause(subject: Subject, all: &[Shifted], length: Nanos, names: &Names) -> 
         Subject::Misses => (Kind::CacheMisses, String::new(), "cache misses".to_owned()),
         Subject::Cause(cause) => {
             let cause = names.cause_of(cause);
-            let what = format!("{} ({})", cause.kind.name(), statement(&cause.of));
+            let of = match &*cause.of {
+                "" => String::new(),
+                of => format!(" ({})", statement(of)),
+            };
+            let what = format!("{}{of}", cause.kind.name());
             (cause.kind.finding(), cause.of.to_string(), what)
         }
     };

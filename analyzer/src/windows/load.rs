@@ -2,8 +2,10 @@
 
 use tierscope_model::Nanos;
 
-/// A rate that differs by less than this factor is the same.
+/// A rate that differs by less than this factor is the same,
 const FACTOR: f64 = 1.4;
+/// and so is one whose requests differ by less than so many times what chance makes of them: the root of their number.
+const CHANCE: f64 = 5.0;
 
 /// A lasting change of the rate, from window `number` on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +33,7 @@ impl Load {
     pub(crate) fn push(&mut self, number: u64, requests: u64, length: Nanos) {
         let rate = requests as f64 * 1e9 / length as f64;
         self.next = number + 1;
+        let is_same = |a: f64, b: f64| is_same(a, b, length as f64 / 1e9);
         if self.windows == 0 || is_same(rate, self.mean) {
             self.odd = None;
             self.windows += 1;
@@ -66,8 +69,10 @@ impl Load {
     }
 }
 
-fn is_same(a: f64, b: f64) -> bool {
-    a < b * FACTOR && b < a * FACTOR
+/// Whether two rates are the same, as far as windows of so many seconds can tell.
+fn is_same(a: f64, b: f64, seconds: f64) -> bool {
+    let (less, more) = (a.min(b) * seconds, a.max(b) * seconds);
+    more < less * FACTOR || more - less <= CHANCE * more.sqrt()
 }
 
 #[cfg(test)]
@@ -90,5 +95,6 @@ mod tests {
         assert_eq!(shifts(&[300, 310, 290, 600, 610, 600]), [(3, 6)]);
         assert_eq!(shifts(&[300, 310, 290, 900, 310, 305]), []);
         assert_eq!(shifts(&[300, 300, 600, 600, 300, 300]), [(2, 4), (4, 6)]);
+        assert_eq!(shifts(&[1, 0, 8, 9, 20, 20]), [], "so few come by chance");
     }
 }

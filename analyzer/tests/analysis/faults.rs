@@ -81,7 +81,7 @@ fn a_pattern_of_two_statements_is_one_n_plus_one() {
     let first = &found.findings[0];
     assert_eq!(first.kind, Kind::NPlusOne);
     assert!(
-        first.sentence.contains("and 1 more statements as often"),
+        first.sentence.contains("and 1 more statement as often"),
         "{}",
         first.sentence
     );

@@ -1,6 +1,7 @@
 //! What differs, in one sentence.
 
 use tierscope_analyzer::{Comparison, Row, Tag};
+use tierscope_model::Slice;
 
 use super::{share, signed};
 use crate::duration::human;
@@ -164,7 +165,20 @@ fn thread(part: &Part<'_, '_>) -> String {
         .thread
         .filter(|_| part.delta > 0 && part.row.b.is_some());
     let near = known.filter(|row| row.service == part.row.service);
-    let did = near.map(|row| threads::summary(&row.span.slices, part.delta.unsigned_abs() / 2));
+    let did = near.map(|row| {
+        let meanwhile = meanwhile(&row.span.slices, part.row);
+        threads::summary(&meanwhile, part.delta.unsigned_abs() / 2)
+    });
     let most = did.and_then(|did| did.into_iter().next());
     most.map_or(String::new(), |most| format!(", its thread {most}"))
+}
+
+/// The slices as far as they lie in a row's time.
+fn meanwhile(slices: &[Slice], row: &Row<'_>) -> Vec<Slice> {
+    let clipped = slices.iter().map(|slice| Slice {
+        start: slice.start.max(row.span.start),
+        end: slice.end.min(row.span.end),
+        ..slice.clone()
+    });
+    clipped.filter(|slice| slice.start < slice.end).collect()
 }

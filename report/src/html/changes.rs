@@ -50,5 +50,5 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
 }
 
 fn seconds(nanos: u64) -> String {
-    format!("{:.0} s", nanos as f64 / 1e9)
+    format!("{:.1} s", nanos as f64 / 1e9)
 }

@@ -34,13 +34,20 @@ fn flagged<'a>(report: &Report<'a>, name: &str) -> Vec<&'a Flagged> {
     all.filter(|request| request.endpoint == name).collect()
 }
 
+/// Of an endpoint's requests, those with findings of their own, and those that the host held up with others.
+fn found(report: &Report<'_>, name: &str, latency: &Latency) -> [u64; 2] {
+    let together = report.findings.together.iter();
+    let together = together.filter(|request| request.endpoint == name).count() as u64;
+    [latency.flagged.saturating_sub(together), together]
+}
+
 fn table(report: &Report<'_>) -> Markup {
     html! {
         div class="scroll" {
             table class="sortable" id="latencies" {
                 thead { tr {
                     th scope="col" { "Endpoint" }
-                    @for name in ["Requests", "p50", "p90", "p99", "p99.9", "Greatest", "Flagged"] {
+                    @for name in ["Requests", "p50", "p90", "p99", "p99.9", "Greatest", "Flagged", "Held up by the host"] {
                         th scope="col" class="number" { (name) }
                     }
                 } }
@@ -53,7 +60,9 @@ fn table(report: &Report<'_>) -> Markup {
                                 @let nanos = latency.quantile(share);
                                 td class="number" data-v=(nanos) { (human(nanos)) }
                             }
-                            td class="number" data-v=(latency.flagged) { (latency.flagged) }
+                            @for n in found(report, name, latency) {
+                                td class="number" data-v=(n) { (n) }
+                            }
                         }
                     }
                 }

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use tierscope_analyzer::Flagged;
 
-use crate::compare::{share, signed};
-use crate::duration::human;
+use crate::compare::share;
+use crate::sum::{micros, ms, signed};
 use crate::text::visible_clip;
 
 /// A part under this share of the difference is told with the other small ones.
@@ -15,16 +15,18 @@ const SMALL: f64 = 0.005;
 struct Part<'a> {
     place: &'a str,
     state: &'a str,
+    /// In microseconds.
     delta: i64,
 }
 
 /// The parts, the largest first, each with a bar, and their sum.
 pub(super) fn table(request: &Flagged) -> Markup {
-    let (parts, rest) = parts(request);
+    let parts = parts(request);
     let largest = parts.iter().map(|part| part.delta.unsigned_abs()).max();
     let largest = largest.unwrap_or(0).max(1);
-    let whole = request.excess_ns;
-    let sum = rest + parts.iter().map(|part| part.delta).sum::<i64>();
+    let [took, typical] = [request.duration_ns, request.baseline_ns].map(|n| micros(n as i64));
+    let whole = took - typical;
+    let rest = whole - parts.iter().map(|part| part.delta).sum::<i64>();
     html! {
         div class="scroll" {
             table class="excess" {
@@ -48,9 +50,9 @@ pub(super) fn table(request: &Flagged) -> Markup {
                 }
                 tfoot { tr {
                     th scope="row" colspan="2" {
-                        "Sum = " (human(request.duration_ns)) " − " (human(request.baseline_ns)) " typically"
+                        "Sum = " (ms(took)) " − " (ms(typical)) " typically"
                     }
-                    (numbers(sum, whole))
+                    (numbers(whole, whole))
                     td {}
                 } }
             }
@@ -58,28 +60,19 @@ pub(super) fn table(request: &Flagged) -> Markup {
     }
 }
 
-/// What is worth a row, equal places and states in one, and the sum of all else.
-fn parts(request: &Flagged) -> (Vec<Part<'_>>, i64) {
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    for delta in &request.deltas {
-        let (place, state) = (delta.place.as_str(), delta.state.as_str());
-        let known = parts.iter_mut();
-        let mut alike = known.filter(|part| part.place == place && part.state == state);
-        match alike.next() {
-            Some(part) => part.delta += delta.delta_ns,
-            None => parts.push(Part {
-                place,
-                state,
-                delta: delta.delta_ns,
-            }),
-        }
-    }
+/// What is worth a row.
+fn parts(request: &Flagged) -> Vec<Part<'_>> {
     let least = request.excess_ns.unsigned_abs() as f64 * SMALL;
-    let is_told =
-        |part: &Part<'_>| !part.state.is_empty() && part.delta.unsigned_abs() as f64 >= least;
-    let (mut told, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_told);
-    told.sort_by_key(|part| std::cmp::Reverse(part.delta.unsigned_abs()));
-    (told, others.iter().map(|part| part.delta).sum())
+    let told = request
+        .deltas
+        .iter()
+        .filter(|delta| !delta.state.is_empty() && delta.delta_ns.unsigned_abs() as f64 >= least);
+    told.map(|delta| Part {
+        place: &delta.place,
+        state: &delta.state,
+        delta: micros(delta.delta_ns),
+    })
+    .collect()
 }
 
 fn numbers(delta: i64, whole: i64) -> Markup {
@@ -119,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_places_are_one_part_small_ones_too_and_nothing_is_lost() {
+    fn small_parts_are_told_with_all_others() {
         let delta = |place: &str, state: &str, delta_ns| Delta {
             place: place.to_owned(),
             state: state.to_owned(),
@@ -130,23 +123,27 @@ mod tests {
             request_id: None,
             trace_id: TraceId(7),
             start: Timestamp(0),
-            duration_ns: 12_000,
-            baseline_ns: 2_000,
-            excess_ns: 10_000,
+            duration_ns: 12_000_000,
+            baseline_ns: 2_000_000,
+            excess_ns: 10_000_000,
             findings: Vec::new(),
             deltas: vec![
-                delta("a › sort", "asleep", 8_000),
-                delta("a › sort", "on CPU", 3_000),
-                delta("a › sort", "on CPU", -1_020),
-                delta("a › plan", "on CPU", 10),
-                delta("(all others)", "", 10),
+                delta("a › sort", "asleep", 8_000_000),
+                delta("a › sort", "on CPU", 1_980_400),
+                delta("a › plan", "on CPU", 10_000),
+                delta("(all others)", "", 9_600),
             ],
         };
-        let (told, rest) = parts(&request);
-        assert_eq!(
-            told.iter().map(|part| part.delta).collect::<Vec<_>>(),
-            [8_000, 1_980]
+        let told: Vec<i64> = parts(&request).iter().map(|part| part.delta).collect();
+        assert_eq!(told, [8_000, 1_980]);
+        let table = table(&request).into_string();
+        assert!(
+            table.contains("Sum = 12.000 ms − 2.000 ms typically"),
+            "{table}"
         );
-        assert_eq!(rest, 20);
+        assert!(
+            table.contains("+0.020 ms"),
+            "what rounding leaves is there: {table}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The faults on a real connection, in a network of the test's own.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::send_failure::Refuser;
 use super::shape::{Shaper, Wait};
 use super::way::Way;
 use super::whose::{Protocol, Talk};
-use crate::inject::{Hit, Injector};
+use crate::inject::{Hit, Injector, owner};
 
 const MS: u64 = 1_000_000;
 /// Bytes of an answer.
@@ -303,5 +303,71 @@ fn a_fault_that_is_let_go_of_is_undone() {
             .read_exact(&mut answer)
             .expect("what waited came");
         assert!(pair.ask() < Duration::from_millis(40));
+    });
+}
+
+#[test]
+fn what_a_killed_owner_held_is_undone() {
+    alone(|mut pair| {
+        let port = u32::from(pair.way.talk.server.port());
+        for (owner, left) in [
+            ("holder", "iptables -w -S | grep -q tierscope"),
+            ("refuser", "iptables -w -S | grep -q tierscope"),
+            ("shaper", "tc qdisc show dev lo | grep -q htb"),
+        ] {
+            owner::killed(&format!("net::tests::{owner}"), port);
+            owner::until(owner, || !sh(left));
+            assert!(pair.ask() < Duration::from_millis(40), "{owner}");
+        }
+    });
+}
+
+/// The way that the owner's tests below make a fault on.
+fn way_to(port: u32) -> Way {
+    let server = SocketAddr::from(([127, 0, 0, 1], port as u16));
+    let protocol = Protocol::Http;
+    Way {
+        asks: true,
+        talk: Talk { server, protocol },
+    }
+}
+
+#[test]
+#[ignore = "an owner that a test above kills"]
+fn holder() {
+    owner::hold(|port| {
+        Ok(Box::new(Queued {
+            fault: "test",
+            way: way_to(port),
+            hook: Hook::Input,
+            every: 1,
+            what: What::Held(Duration::from_millis(50)),
+            open: None,
+        }))
+    });
+}
+
+#[test]
+#[ignore = "an owner that a test above kills"]
+fn refuser() {
+    owner::hold(|port| {
+        Ok(Box::new(Refuser {
+            way: way_to(port),
+            every: 1,
+            open: None,
+        }))
+    });
+}
+
+#[test]
+#[ignore = "an owner that a test above kills"]
+fn shaper() {
+    owner::hold(|port| {
+        Ok(Box::new(Shaper {
+            fault: "test",
+            way: way_to(port),
+            wait: Wait::Turn(1000),
+            open: None,
+        }))
     });
 }

@@ -56,11 +56,10 @@ fn heading(findings: &Findings) -> String {
 fn group_text(number: usize, group: &Group, request: Option<&Flagged>) -> String {
     let mut text = String::new();
     let (kind, endpoint) = (group.kind.name(), visible(&group.endpoint));
-    let (requests, cost) = (group.requests, human(group.cost_ns));
-    let s = if requests == 1 { "" } else { "s" };
+    let (requests, cost) = (requests(group.requests), human(group.cost_ns));
     let _ = writeln!(
         text,
-        "\n{number}. {kind} · {endpoint} · {requests} request{s}, {cost} in all"
+        "\n{number}. {kind} · {endpoint} · {requests}, {cost} in all"
     );
     let _ = writeln!(text, "   {}", visible(&group.sentence));
     let _ = writeln!(text, "   threshold: {}", visible(&group.threshold));
@@ -100,14 +99,19 @@ fn last_of(place: &str) -> &str {
         .map_or(place, |(at, step)| &place[at + step.len()..])
 }
 
-fn change_text(change: &Change) -> String {
-    let (kind, n) = (change.kind.name(), change.requests);
+/// `1 request`, `16 requests`.
+fn requests(n: u64) -> String {
     let s = if n == 1 { "" } else { "s" };
+    format!("{n} request{s}")
+}
+
+fn change_text(change: &Change) -> String {
+    let (kind, requests) = (change.kind.name(), requests(change.requests));
     let cost = match change.cost_ns {
         0 => String::new(),
         cost => format!(", {} in all", human(cost)),
     };
-    let mut text = format!("\n{kind} · {n} request{s}{cost}\n");
+    let mut text = format!("\n{kind} · {requests}{cost}\n");
     let _ = writeln!(text, "   {}", visible(&change.sentence));
     let _ = writeln!(text, "   threshold: {}", visible(&change.threshold));
     text

@@ -100,15 +100,25 @@ fn pair() -> Pair {
             }
         }
     });
-    let protocol = Protocol::Http;
     Pair {
         client,
-        way: Way {
-            asks: true,
-            talk: Talk { server, protocol },
-        },
+        way: way_to(server),
         sent: 0,
     }
+}
+
+/// The requests' way to a server.
+fn way_to(server: SocketAddr) -> Way {
+    let protocol = Protocol::Http;
+    Way {
+        asks: true,
+        talk: Talk { server, protocol },
+    }
+}
+
+/// The same, of a server on loopback.
+fn way_to_port(port: u32) -> Way {
+    way_to(SocketAddr::from(([127, 0, 0, 1], port as u16)))
 }
 
 fn queued(pair: &Pair, hook: Hook, every: u64, what: What) -> Queued {
@@ -322,23 +332,13 @@ fn what_a_killed_owner_held_is_undone() {
     });
 }
 
-/// The way that the owner's tests below make a fault on.
-fn way_to(port: u32) -> Way {
-    let server = SocketAddr::from(([127, 0, 0, 1], port as u16));
-    let protocol = Protocol::Http;
-    Way {
-        asks: true,
-        talk: Talk { server, protocol },
-    }
-}
-
 #[test]
 #[ignore = "an owner that a test above kills"]
 fn holder() {
     owner::hold(|port| {
         Ok(Box::new(Queued {
             fault: "test",
-            way: way_to(port),
+            way: way_to_port(port),
             hook: Hook::Input,
             every: 1,
             what: What::Held(Duration::from_millis(50)),
@@ -352,7 +352,7 @@ fn holder() {
 fn refuser() {
     owner::hold(|port| {
         Ok(Box::new(Refuser {
-            way: way_to(port),
+            way: way_to_port(port),
             every: 1,
             open: None,
         }))
@@ -365,7 +365,7 @@ fn shaper() {
     owner::hold(|port| {
         Ok(Box::new(Shaper {
             fault: "test",
-            way: way_to(port),
+            way: way_to_port(port),
             wait: Wait::Turn(1000),
             open: None,
         }))

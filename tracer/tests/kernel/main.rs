@@ -5,6 +5,7 @@
 mod blocks;
 mod buffers;
 mod files;
+mod hidden;
 mod postgres;
 mod programs;
 mod quota;
@@ -46,6 +47,7 @@ fn trace_with_ring(pids: &[u32], ring_bytes: u32) -> Tracer {
 }
 
 fn trace_services(services: Vec<Service>, ring_bytes: u32) -> Tracer {
+    hidden::begin();
     let options = TracerOptions {
         services,
         ring_bytes,

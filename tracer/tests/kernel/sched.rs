@@ -211,7 +211,7 @@ fn check_thread(records: &Records, line: &str, taken: u64) {
 
     // Asking the kernel takes long enough there to be switched in between.
     let edge = if emulated() { 10 } else { 1 };
-    // A switch from the first process is one of those that a virtual machine may hide: see `records::unseen`.
+    // A switch from the first process is one of those that a virtual machine may hide: see `hidden`.
     let percent = if emulated() { 1 } else { 3 };
     let count = |what, told, counted| close(what, told, counted, percent, edge);
     count("voluntary switches", told.voluntary, voluntary);

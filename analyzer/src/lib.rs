@@ -43,6 +43,6 @@ pub use others::Others;
 pub use path::{CriticalPath, Overlap, Step};
 pub use segment::{Segment, State, segments};
 pub use sketch::Sketch;
-pub use tally::{Findings, Group, Tally};
+pub use tally::{Findings, Group, Hit, Tally};
 pub use tree::{Node, Tree};
-pub use windows::Change;
+pub use windows::{Change, Window};

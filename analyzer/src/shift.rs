@@ -10,7 +10,7 @@ use tierscope_model::{Nanos, Timestamp};
 use crate::baseline::{Endpoint, SMALLEST};
 use crate::finding::{Finding, Kind};
 use crate::profile::Profile;
-use crate::windows::Change;
+use crate::windows::{Change, Window};
 use crate::words::{count, ms};
 
 /// How long it must last.
@@ -79,6 +79,10 @@ impl Recent {
             endpoints: vec![endpoint.to_owned()],
             from_ns,
             to_ns: from_ns + length,
+            windows: vec![Window {
+                from_ns,
+                to_ns: from_ns + length,
+            }],
             requests: self.flagged,
             cost_ns: self.cost,
             effect: self.flagged as f64 / self.all.n as f64,

@@ -72,11 +72,19 @@ impl Sketch {
 
     /// The mean of `n` values; what of them was not inserted counts as 0.
     pub fn mean(&self, n: u64) -> u64 {
+        self.sum().checked_div(u128::from(n)).unwrap_or(0) as u64
+    }
+
+    /// The same of counts, which may be less than one in the mean.
+    pub(crate) fn per(&self, n: u64) -> f64 {
+        self.sum() as f64 / n.max(1) as f64
+    }
+
+    fn sum(&self) -> u128 {
         let values = self.values();
-        let sum: u128 = values
+        values
             .map(|(value, count)| u128::from(value) * u128::from(count))
-            .sum();
-        sum.checked_div(u128::from(n)).unwrap_or(0) as u64
+            .sum()
     }
 
     /// How many of its values are at least `value`.

@@ -35,6 +35,15 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{s}", grouped(number))
 }
 
+/// A probability: `p 0.004`, `p 3e-7`; `p < 1e-12` where the approximation behind it says no more.
+pub(crate) fn chance(p: f64) -> String {
+    match p {
+        p if p < 1e-12 => "p < 1e-12".to_owned(),
+        p if p < 0.001 => format!("p {p:.0e}"),
+        p => format!("p {p:.3}"),
+    }
+}
+
 /// A statement, short: what it does, and from its main table on.
 pub(crate) fn statement(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -70,6 +79,8 @@ mod tests {
         assert_eq!(grouped(4_812), "4,812");
         assert_eq!(grouped(999), "999");
         assert_eq!(count(1, "segment"), "1 segment");
+        let chances = [0.0, 3.4e-7, 0.0042].map(chance);
+        assert_eq!(chances, ["p < 1e-12", "p 3e-7", "p 0.004"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tierscope_analyzer::{Change, Kind};
+use tierscope_analyzer::{Change, Kind, Window};
 use tierscope_model::Nanos;
 
 use crate::inject::Held;
@@ -32,7 +32,7 @@ struct Made {
 }
 
 /// Scores `changes`. `start_ns`: when the first request was sent; `window`: length of the windows in
-/// which changes were looked for. Also the changes that nothing that was injected explains, by kind.
+/// which changes were looked for. Also the times of changes that nothing that was injected explains, by kind.
 pub(crate) fn changed(
     experiment: &Experiment,
     held: &[Held],
@@ -51,25 +51,29 @@ pub(crate) fn changed(
                 to: held.to_ns.saturating_sub(start_ns),
             }),
     );
-    let tells = |change: &Change, made: &Made| {
-        let near = change.from_ns < made.to + window && made.from < change.to_ns + window;
+    let tells = |(kind, time): (Kind, &Window), made: &Made| {
+        let near = time.from_ns < made.to + window && made.from < time.to_ns + window;
         // A load stays changed: what counts is when it began to be.
-        let begins = change.kind != Kind::LoadShift || change.from_ns.abs_diff(made.from) <= window;
-        near && begins && made.cause.contains(&change.kind)
+        let begins = kind != Kind::LoadShift || time.from_ns.abs_diff(made.from) <= window;
+        near && begins && made.cause.contains(&kind)
+    };
+    let told = || {
+        let all = changes.iter();
+        all.flat_map(|change| change.windows.iter().map(|time| (change.kind, time)))
     };
     let mut scores: BTreeMap<&str, ChangeScore> = BTreeMap::new();
     for one in &made {
         let score = scores.entry(one.fault).or_default();
         score.fault = one.fault.to_owned();
         score.injected += 1;
-        score.found += u64::from(changes.iter().any(|change| tells(change, one)));
+        score.found += u64::from(told().any(|change| tells(change, one)));
     }
     let mut false_ones = BTreeMap::new();
-    for change in changes {
+    for change in told() {
         let explained = made.iter().any(|made| tells(change, made))
             || is_explained(experiment, held, start_ns, window, change);
         if !explained {
-            *false_ones.entry(change.kind.name().to_owned()).or_default() += 1;
+            *false_ones.entry(change.0.name().to_owned()).or_default() += 1;
         }
     }
     (scores.into_values().collect(), false_ones)
@@ -107,13 +111,13 @@ fn is_explained(
     held: &[Held],
     start_ns: u64,
     window: Nanos,
-    change: &Change,
+    (kind, time): (Kind, &Window),
 ) -> bool {
     let of_requests = experiment.fault.iter();
     let of_requests = of_requests.flat_map(|fault| fault.cause.iter().chain(&fault.others));
     let within = |held: &Held| {
-        change.from_ns < held.to_ns.saturating_sub(start_ns) + window
-            && held.from_ns.saturating_sub(start_ns) < change.to_ns + window
+        time.from_ns < held.to_ns.saturating_sub(start_ns) + window
+            && held.from_ns.saturating_sub(start_ns) < time.to_ns + window
     };
-    of_requests.into_iter().any(|kind| *kind == change.kind) || held.iter().any(within)
+    of_requests.into_iter().any(|one| *one == kind) || held.iter().any(within)
 }

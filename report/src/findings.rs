@@ -6,12 +6,16 @@ use tierscope_analyzer::{Change, Findings, Flagged, Group};
 
 use crate::duration::human;
 use crate::sum::{micros, ms, signed};
-use crate::text::visible;
+use crate::text::{visible, visible_clip};
 
 /// Groups and changes that are told; of more, their number.
 const TOLD: usize = 20;
 /// Parts of the dearest request's excess that are told.
 const PARTS: usize = 4;
+/// Endpoints of a group that are told one by one.
+const ENDPOINTS: usize = 8;
+/// Longest name of an endpoint, in columns.
+const LONGEST: usize = 100;
 
 /// The findings as text: the dearest first, each with its limit and what it was compared with.
 pub fn render_findings(findings: &Findings) -> String {
@@ -55,7 +59,7 @@ fn heading(findings: &Findings) -> String {
 
 fn group_text(number: usize, group: &Group, request: Option<&Flagged>) -> String {
     let mut text = String::new();
-    let (kind, endpoint) = (group.kind.name(), visible(&group.endpoint));
+    let (kind, endpoint) = (group.kind.name(), place(group));
     let (requests, cost) = (requests(group.requests), human(group.cost_ns));
     let _ = writeln!(
         text,
@@ -64,11 +68,43 @@ fn group_text(number: usize, group: &Group, request: Option<&Flagged>) -> String
     let _ = writeln!(text, "   {}", visible(&group.sentence));
     let _ = writeln!(text, "   threshold: {}", visible(&group.threshold));
     let (worst, trace) = (human(group.worst_ns), group.trace_id);
-    let _ = writeln!(text, "   the dearest: {trace}, {worst} of it");
+    let of = match group.endpoints.len() {
+        0 | 1 => String::new(),
+        _ => {
+            let _ = writeln!(text, "   endpoints: {}", hits(group));
+            format!(" of {}", visible(&group.endpoint))
+        }
+    };
+    let _ = writeln!(text, "   the dearest: {trace}{of}, {worst} of it");
     if let Some(request) = request {
         text.push_str(&excess(request));
     }
     text
+}
+
+/// The endpoint that it cost most in all: `GET /x`, `GET /x and 2 others`.
+pub(crate) fn place(group: &Group) -> String {
+    let first = group.endpoints.first().map_or("", |hit| &hit.endpoint);
+    let first = visible_clip(first, LONGEST);
+    match group.endpoints.len().saturating_sub(1) {
+        0 => first,
+        1 => format!("{first} and 1 other"),
+        n => format!("{first} and {n} others"),
+    }
+}
+
+/// `GET /x 12 requests, 1.20 s; GET /y 1 request, 12.0 ms; and 3 more`.
+fn hits(group: &Group) -> String {
+    let told = group.endpoints.iter().take(ENDPOINTS).map(|hit| {
+        let (requests, cost) = (requests(hit.requests), human(hit.cost_ns));
+        format!("{} {requests}, {cost}", visible(&hit.endpoint))
+    });
+    let mut told: Vec<String> = told.collect();
+    let more = group.endpoints.len().saturating_sub(ENDPOINTS);
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told.join("; ")
 }
 
 /// `210.900 ms − 2.050 ms typically = +208.850 ms, of which …`: the parts that matter, and all others in one.
@@ -100,7 +136,7 @@ fn last_of(place: &str) -> &str {
 }
 
 /// `1 request`, `16 requests`.
-fn requests(n: u64) -> String {
+pub(crate) fn requests(n: u64) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} request{s}")
 }
@@ -126,7 +162,7 @@ fn more(all: usize, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tierscope_analyzer::{Delta, Kind};
+    use tierscope_analyzer::{Delta, Hit, Kind};
     use tierscope_model::{Timestamp, TraceId};
 
     use super::*;
@@ -137,6 +173,11 @@ mod tests {
             place: place.to_owned(),
             state: state.to_owned(),
             delta_ns,
+        };
+        let hit = |endpoint: &str, requests, cost_ns| Hit {
+            endpoint: endpoint.to_owned(),
+            requests,
+            cost_ns,
         };
         let request = Flagged {
             endpoint: "GET /x".to_owned(),
@@ -155,9 +196,10 @@ mod tests {
         let group = Group {
             kind: Kind::SlowQuery,
             of: "SELECT".to_owned(),
+            endpoints: vec![hit("GET /x", 1, 205_000_000), hit("GET /y", 2, 30_000_000)],
             endpoint: "GET /x".to_owned(),
-            requests: 1,
-            cost_ns: 205_000_000,
+            requests: 3,
+            cost_ns: 235_000_000,
             worst_ns: 205_000_000,
             request_id: None,
             trace_id: TraceId(7),
@@ -173,7 +215,9 @@ mod tests {
         });
         for line in [
             "100 requests judged, 1 with findings (1.00 %)",
-            "1. slow query · GET /x · 1 request, 205 ms in all",
+            "1. slow query · GET /x and 1 other · 3 requests, 235 ms in all",
+            "   endpoints: GET /x 1 request, 205 ms; GET /y 2 requests, 30.0 ms",
+            "   the dearest: 00000000000000000000000000000007 of GET /x, 205 ms of it",
             "   210.000 ms − 2.000 ms typically = +208.000 ms, of which",
             "      +205.000 ms  query › execute, asleep",
             "        +3.000 ms  all others",

@@ -13,8 +13,8 @@ use tierscope_model::{Nanos, Timestamp, Trace};
 use crate::finding::{Flagged, Kind};
 use crate::names::Names;
 use crate::profile::Profile;
-use crate::windows::Change;
-use crate::words::{count, ms};
+use crate::windows::{Change, Window};
+use crate::words::{chance, count, ms};
 use spell::{SEVERAL, Spell};
 pub(crate) use wait::SHORTEST;
 use wait::waits;
@@ -134,6 +134,8 @@ impl Host {
         let first = self.first.unwrap_or(*start);
         let endpoints: BTreeSet<&str> = times.requests.iter().map(|f| &*f.endpoint).collect();
         let findings = || times.requests.iter().flat_map(|flagged| &flagged.findings);
+        let cost_ns = findings().map(|found| found.cost_ns).sum();
+        let p = findings().map(|found| found.p).fold(1.0, f64::min);
         let kind = match of {
             Resource::Cpu => Kind::RunQueue,
             Resource::Disk => Kind::DiskWait,
@@ -144,15 +146,18 @@ impl Host {
             of: "host".to_owned(),
             from_ns,
             to_ns,
+            windows: vec![Window { from_ns, to_ns }],
             requests: times.requests.len() as u64,
-            cost_ns: findings().map(|found| found.cost_ns).sum(),
+            cost_ns,
             effect: 1.0,
-            p: findings().map(|found| found.p).fold(1.0, f64::min),
+            p,
             sentence: format!(
-                "{}: it held up {} of {}.",
+                "{}: it held up {} of {}, {} in all ({}).",
                 times.words(of, (from_ns, to_ns)),
                 count(times.requests.len() as u64, "request"),
                 count(endpoints.len() as u64, "endpoint"),
+                ms(cost_ns),
+                chance(p),
             ),
             threshold: format!(
                 "waits of {} or more, of several threads or more than {SEVERAL} requests, and nothing else the matter with the requests",

@@ -10,7 +10,10 @@ use super::load::RateShift;
 use crate::cause::CauseKind;
 use crate::finding::Kind;
 use crate::names::Names;
-use crate::words::{count, ms, statement};
+use crate::words::{chance, count, ms, statement};
+
+/// Stretches of time that a sentence lists one by one.
+const NAMED: usize = 4;
 
 /// Something that changed for a time, at one endpoint or more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,10 +24,13 @@ pub struct Change {
     pub of: String,
     /// Where it was seen.
     pub endpoints: Vec<String>,
-    /// From when to when, in nanoseconds since the first request.
+    /// From when, in nanoseconds since the first request.
     pub from_ns: Nanos,
     /// Its end.
     pub to_ns: Nanos,
+    /// When in that time it was so, in order.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     /// Requests in that time, of these endpoints.
     pub requests: u64,
     /// What it cost them in all, in nanoseconds.
@@ -39,6 +45,15 @@ pub struct Change {
     pub threshold: String,
 }
 
+/// A stretch of time in which something was changed, in nanoseconds since the first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Its begin.
+    pub from_ns: Nanos,
+    /// Its end.
+    pub to_ns: Nanos,
+}
+
 /// One comparison with a p of at most q.
 #[derive(Clone, Debug)]
 pub(crate) struct Shifted {
@@ -49,13 +64,15 @@ pub(crate) struct Shifted {
     pub(crate) effect: f64,
     pub(crate) mean: Nanos,
     pub(crate) usual: Nanos,
+    /// Of cache misses: how many per request, and how many normally.
+    pub(crate) rate: Option<(f64, f64)>,
     pub(crate) n: u64,
     pub(crate) of: u64,
     /// The effect is great enough.
     pub(crate) worth: bool,
 }
 
-/// One change per cause and stretch of time; what a change of the rate explains is part of that.
+/// One change per cause, with its stretches of time; what a change of the rate explains is part of that.
 pub(crate) fn changes(
     shifted: Vec<Shifted>,
     loads: &[RateShift],
@@ -82,15 +99,6 @@ pub(crate) fn changes(
         .collect();
     for (subject, mut all) in by_subject {
         all.sort_by_key(|one| one.number);
-        while let Some(last) = all
-            .iter()
-            .zip(all.iter().skip(1))
-            .position(|(a, b)| b.number > a.number + 2)
-        {
-            let rest = all.split_off(last + 1);
-            changes.push(of_cause(subject, &all, length, names));
-            all = rest;
-        }
         changes.push(of_cause(subject, &all, length, names));
     }
     changes.sort_by(|a, b| {
@@ -133,20 +141,27 @@ fn of_load(load: &RateShift, all: &[Shifted], length: Nanos) -> Change {
         0 => "no endpoint got slower for it".to_owned(),
         n => format!("{} got slower for it", count(n, "endpoint")),
     };
-    let from = load.number * length;
+    let window = Window {
+        from_ns: load.number * length,
+        to_ns: load.end * length,
+    };
+    let from = window.from_ns as f64 / 1e9;
+    let p = load.p(length);
     Change {
         kind: Kind::LoadShift,
         of: String::new(),
         endpoints: endpoints(all),
-        from_ns: from,
-        to_ns: load.end * length,
-        requests: (after * ((load.end - load.number) * length) as f64 / 1e9) as u64,
+        from_ns: window.from_ns,
+        to_ns: window.to_ns,
+        windows: vec![window],
+        requests: (after * (window.to_ns - window.from_ns) as f64 / 1e9) as u64,
         cost_ns: cost(all),
         effect: all.iter().map(|one| one.effect).fold(0.0, f64::max),
-        p: all.iter().map(|one| one.p).fold(1.0, f64::min),
+        p: all.iter().map(|one| one.p).fold(p, f64::min),
         sentence: format!(
-            "the load went from {before:.0} to {after:.0} requests/s {:.0} s after the first request; {slower}.",
-            from as f64 / 1e9
+            "the load went from {before:.0} to {after:.0} requests/s {from:.0} s after the first request (× {:.2}, {}); {slower}.",
+            after / before,
+            chance(p),
         ),
         threshold: "a rate that differs by a factor of 1.4, and by more than five times what chance makes of it, in two windows"
             .to_owned(),
@@ -166,35 +181,42 @@ fn of_cause(subject: Subject, all: &[Shifted], length: Nanos, names: &Names) -> 
             (cause.kind.finding(), cause.of.to_string(), what)
         }
     };
-    let from_ns = all.first().map_or(0, |one| one.number) * length;
-    let to_ns = all.last().map_or(0, |one| one.number + 1) * length;
+    let windows = windows(all, length);
     let endpoints = endpoints(all);
     Change {
         kind,
         of,
+        from_ns: windows.first().map_or(0, |window| window.from_ns),
+        to_ns: windows.last().map_or(0, |window| window.to_ns),
         requests: all.iter().map(|one| one.n).sum(),
         cost_ns: cost(all),
         effect: all.iter().map(|one| one.effect).fold(0.0, f64::max),
         p: all.iter().map(|one| one.p).fold(1.0, f64::min),
-        sentence: sentence(&what, all, (from_ns, to_ns), &endpoints),
+        sentence: sentence(&what, all, &windows, &endpoints),
         endpoints,
-        from_ns,
-        to_ns,
+        windows,
         threshold: threshold(),
     }
 }
 
-fn sentence(
-    what: &str,
-    all: &[Shifted],
-    (from, to): (Nanos, Nanos),
-    endpoints: &[String],
-) -> String {
+/// The stretches of time that comparisons, in order of time, are of; one window between two ends none.
+fn windows(all: &[Shifted], length: Nanos) -> Vec<Window> {
+    let stretches = all.chunk_by(|a, b| b.number <= a.number + 2);
+    let window = |stretch: &[Shifted]| {
+        let (first, last) = (stretch.first()?, stretch.last()?);
+        Some(Window {
+            from_ns: first.number * length,
+            to_ns: (last.number + 1) * length,
+        })
+    };
+    stretches.filter_map(window).collect()
+}
+
+fn sentence(what: &str, all: &[Shifted], windows: &[Window], endpoints: &[String]) -> String {
     let worst = all
         .iter()
         .max_by_key(|one| one.mean.saturating_sub(one.usual));
-    let seconds = |nanos: Nanos| nanos as f64 / 1e9;
-    let time = format!("From {:.0} s to {:.0} s", seconds(from), seconds(to));
+    let time = time(windows);
     let Some(worst) = worst else {
         return time;
     };
@@ -202,17 +224,37 @@ fn sentence(
         0 | 1 => String::new(),
         n => format!(" (and {})", count(n as u64 - 1, "other endpoint")),
     };
-    let unit = if what == "cache misses" {
-        "with a mean duration of"
-    } else {
-        "of"
+    let (n, of) = (count(worst.n, "request"), count(worst.of, "request"));
+    let (mean, usual) = (ms(worst.mean), ms(worst.usual));
+    let more = match worst.rate {
+        Some((rate, before)) => format!(
+            "{rate:.2} per request over {n}; before {before:.2} over {of}. Requests took {mean} on average, before {usual}"
+        ),
+        None => format!("{mean} on average over {n}; before {usual} over {of}"),
     };
+    let (effect, chance) = (worst.effect, chance(worst.p));
     format!(
-        "{time}: more {what} at {}{others}, {unit} {} on average over {}; before {} over {}.",
-        worst.endpoint,
-        ms(worst.mean),
-        count(worst.n, "request"),
-        ms(worst.usual),
-        count(worst.of, "request"),
+        "{time}: more {what} at {}{others}: {more} (Cliff's δ {effect:.2}, {chance}).",
+        worst.endpoint
     )
+}
+
+/// `From 5 s to 15 s and from 20 s to 25 s`; of many, how many.
+fn time(windows: &[Window]) -> String {
+    let seconds = |nanos: Nanos| format!("{:.0} s", nanos as f64 / 1e9);
+    let word = |w: &Window| format!("from {} to {}", seconds(w.from_ns), seconds(w.to_ns));
+    match windows {
+        [] => "At some time".to_owned(),
+        [one] => format!("F{}", &word(one)[1..]),
+        [first, .., last] if windows.len() > NAMED => format!(
+            "{} times between {} and {}",
+            windows.len(),
+            seconds(first.from_ns),
+            seconds(last.to_ns)
+        ),
+        [all @ .., last] => {
+            let all: Vec<String> = all.iter().map(word).collect();
+            format!("F{} and {}", &all.join(", ")[1..], word(last))
+        }
+    }
 }

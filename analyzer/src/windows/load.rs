@@ -1,5 +1,6 @@
 //! Changes of the request rate.
 
+use statrs::distribution::{ContinuousCDF, Normal};
 use tierscope_model::Nanos;
 
 /// A rate that differs by less than this factor is the same,
@@ -16,6 +17,15 @@ pub(crate) struct RateShift {
     /// Requests per second.
     pub(crate) before: f64,
     pub(crate) after: f64,
+}
+
+impl RateShift {
+    /// How probable a difference as great is by chance, between two windows of this length (two-sided).
+    pub(crate) fn p(&self, length: Nanos) -> f64 {
+        let [before, after] = [self.before, self.after].map(|rate| rate * length as f64 / 1e9);
+        let z = (after - before).abs() / (before + after).sqrt().max(f64::MIN_POSITIVE);
+        2.0 * Normal::standard().sf(z)
+    }
 }
 
 /// The rate so far: one number, and the changes of it.

@@ -1,7 +1,7 @@
 //! What changed in the course of a recording: windows of time against the baseline.
 //!
 //! Each endpoint's values in a window are compared with the baseline's by rank; of all comparisons at most
-//! 1 in 100 told is false (Benjamini–Hochberg), and an effect must be worth a word. Neighbouring windows
+//! 1 in 100 told is false (Benjamini–Hochberg), and an effect must be worth a word. All windows
 //! and all endpoints with one cause are one change; a change of the request rate is one, too.
 
 mod change;
@@ -17,8 +17,8 @@ use crate::names::CauseId;
 use crate::profile::Profile;
 use crate::sketch::Sketch;
 
-pub use change::Change;
 use change::Shifted;
+pub use change::{Change, Window};
 use load::Load;
 use rank::Ranks;
 
@@ -127,6 +127,10 @@ impl Windows {
                 Subject::Cause(_) => (sketch.mean(here.n), normal.mean(endpoint.n)),
                 Subject::Misses => (here.duration / here.n, endpoint.duration.mean(endpoint.n)),
             };
+            let rate = match subject {
+                Subject::Cause(_) => None,
+                Subject::Misses => Some((sketch.per(here.n), normal.per(endpoint.n))),
+            };
             let shift = mean.saturating_sub(usual);
             self.shifted.push(Shifted {
                 number,
@@ -136,6 +140,7 @@ impl Windows {
                 effect: ranks.effect,
                 mean,
                 usual,
+                rate,
                 n: here.n,
                 of: endpoint.n,
                 worth: ranks.effect >= EFFECT && shift >= floor(subject, endpoint),

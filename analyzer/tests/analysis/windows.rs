@@ -40,6 +40,7 @@ fn a_lock_held_for_a_time_is_one_change() {
         (Kind::LockWait, ENDPOINT)
     );
     assert_eq!((change.from_ns, change.to_ns), (20 * SECOND, 35 * SECOND));
+    assert_eq!(change.windows.len(), 1);
     assert!(
         change.cost_ns.abs_diff(5_000 * 2 * MS) < 100 * MS,
         "{change:#?}"
@@ -48,6 +49,33 @@ fn a_lock_held_for_a_time_is_one_change() {
         change
             .sentence
             .contains("From 20 s to 35 s: more lock wait"),
+        "{}",
+        change.sentence
+    );
+    assert!(
+        change.sentence.ends_with("(Cliff's δ 1.00, p < 1e-12)."),
+        "how great, and how sure: {}",
+        change.sentence
+    );
+}
+
+#[test]
+fn what_comes_twice_is_one_change_with_both_its_times() {
+    let again = |n| (45 * SECOND..50 * SECOND).contains(&(n * 3 * MS));
+    let found = changes(|n, request| request.lock = u64::from(within(n) || again(n)) * 2 * MS);
+    let [change] = found.as_slice() else {
+        panic!("{found:#?}");
+    };
+    assert_eq!((change.from_ns, change.to_ns), (20 * SECOND, 50 * SECOND));
+    let windows = change.windows.iter();
+    let windows: Vec<_> = windows
+        .map(|window| (window.from_ns / SECOND, window.to_ns / SECOND))
+        .collect();
+    assert_eq!(windows, [(20, 35), (45, 50)]);
+    assert!(
+        change
+            .sentence
+            .starts_with("From 20 s to 35 s and from 45 s to 50 s: more lock wait"),
         "{}",
         change.sentence
     );
@@ -72,9 +100,13 @@ fn a_cache_that_is_emptied() {
             request.queries[0].1 += 400_000;
         }
     });
+    let mut all = found.iter();
+    let misses = all.find(|change| change.kind == Kind::CacheMisses);
+    let said = &misses.expect("a change").sentence;
+    let per_request = "1.00 per request over 1,66";
     assert!(
-        found.iter().any(|change| change.kind == Kind::CacheMisses),
-        "{found:#?}"
+        said.contains(per_request) && said.contains("; before 0.00 over"),
+        "{said}"
     );
 }
 
@@ -91,9 +123,9 @@ fn twice_the_load_is_one_change_though_everything_waits() {
     };
     assert_eq!(change.kind, Kind::LoadShift);
     assert!(
-        change
-            .sentence
-            .contains("from 333 to 667 requests/s 30 s after"),
+        change.sentence.contains(
+            "from 333 to 667 requests/s 30 s after the first request (× 2.00, p < 1e-12)"
+        ),
         "{}",
         change.sentence
     );

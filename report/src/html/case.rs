@@ -6,6 +6,7 @@ use tierscope_model::Trace;
 
 use super::{Report, WATERFALLS, comparison, evidence, excess};
 use crate::duration::human;
+use crate::findings;
 use crate::svg::inline_svg;
 use crate::text::visible_clip;
 
@@ -58,15 +59,14 @@ fn case(report: &Report<'_>, place: usize, group: &Group) -> Markup {
 }
 
 fn title(place: usize, group: &Group) -> Markup {
-    let s = if group.requests == 1 { "" } else { "s" };
     html! {
         h2 {
             span class="place" { (place + 1) }
             (group.kind.name())
-            span class="where" { (visible_clip(&group.endpoint, 100)) }
+            span class="where" { (findings::place(group)) }
         }
         span class="cost" {
-            (group.requests) " request" (s) " · " b { (human(group.cost_ns)) } " in all"
+            (findings::requests(group.requests)) " · " b { (human(group.cost_ns)) } " in all"
         }
     }
 }
@@ -79,6 +79,7 @@ fn why(request: &Flagged) -> Markup {
     html! {
         h3 { "Why its dearest request took longer" }
         p class="facts" {
+            (visible_clip(&request.endpoint, 100)) " · "
             code { (id) }
             " · " (human(request.duration_ns)) ", typically " (human(request.baseline_ns))
         }

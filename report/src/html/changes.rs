@@ -1,6 +1,7 @@
 //! What changed in the course of the run.
 
 use maud::{Markup, html};
+use tierscope_analyzer::Change;
 
 use super::Report;
 use crate::duration::human;
@@ -8,6 +9,8 @@ use crate::text::visible_clip;
 
 /// Most changes that are told.
 const TOLD: usize = 100;
+/// Most times of one that are told.
+const TIMES: usize = 8;
 
 /// One row per change, the dearest first.
 pub(super) fn section(report: &Report<'_>) -> Markup {
@@ -21,8 +24,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                     table class="sortable" {
                         thead { tr {
                             th scope="col" { "Change" }
-                            th scope="col" class="number" { "From" }
-                            th scope="col" class="number" { "To" }
+                            th scope="col" class="number" { "When" }
                             th scope="col" class="number" { "Requests" }
                             th scope="col" class="number" { "Cost" }
                             th scope="col" { "What" }
@@ -31,8 +33,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                             @for change in changes.iter().take(TOLD) {
                                 tr {
                                     td { (change.kind.name()) }
-                                    td class="number" data-v=(change.from_ns) { (seconds(change.from_ns)) }
-                                    td class="number" data-v=(change.to_ns) { (seconds(change.to_ns)) }
+                                    td class="number" data-v=(change.from_ns) { (when(change)) }
                                     td class="number" data-v=(change.requests) { (change.requests) }
                                     td class="number" data-v=(change.cost_ns) { (human(change.cost_ns)) }
                                     td {
@@ -49,6 +50,15 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     }
 }
 
-fn seconds(nanos: u64) -> String {
-    format!("{:.1} s", nanos as f64 / 1e9)
+/// Its times, one below the other; of more, how many.
+fn when(change: &Change) -> Markup {
+    let seconds = |nanos: u64| format!("{:.1}", nanos as f64 / 1e9);
+    html! {
+        @for time in change.windows.iter().take(TIMES) {
+            div { (seconds(time.from_ns)) " to " (seconds(time.to_ns)) " s" }
+        }
+        @if change.windows.len() > TIMES {
+            div class="of" { "and " (change.windows.len() - TIMES) " more" }
+        }
+    }
 }

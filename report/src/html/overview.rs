@@ -5,9 +5,13 @@ use tierscope_analyzer::Group;
 
 use super::{Report, WATERFALLS};
 use crate::duration::human;
+use crate::findings::{place, requests};
 use crate::text::visible_clip;
 
-/// The figures, and a table of all groups of findings.
+/// Endpoints of one cause that are listed.
+const ENDPOINTS: usize = 50;
+
+/// The figures, and a table of all causes.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     let findings = report.findings;
     html! {
@@ -58,7 +62,7 @@ fn table(groups: &[Group]) -> Markup {
                 thead { tr {
                     th scope="col" class="number" { "#" }
                     th scope="col" { "Finding" }
-                    th scope="col" { "Endpoint" }
+                    th scope="col" { "Endpoint, the dearest first" }
                     th scope="col" class="number" { "Requests" }
                     th scope="col" class="number" { "Cost in all" }
                     th scope="col" class="number" { "Dearest" }
@@ -83,10 +87,33 @@ fn row(place: usize, group: &Group) -> Markup {
                     " " span class="of" { (visible_clip(&group.of, 80)) }
                 }
             }
-            td { (visible_clip(&group.endpoint, 80)) }
+            td { (endpoints(group)) }
             td class="number" data-v=(group.requests) { (group.requests) }
             td class="number" data-v=(group.cost_ns) { (human(group.cost_ns)) }
             td class="number" data-v=(group.worst_ns) { (human(group.worst_ns)) }
+        }
+    }
+}
+
+/// The dearest endpoint; where there are several, all are folded into it.
+fn endpoints(group: &Group) -> Markup {
+    if group.endpoints.len() < 2 {
+        return html! { (place(group)) };
+    }
+    html! {
+        details class="hits" {
+            summary { (place(group)) }
+            ul {
+                @for hit in group.endpoints.iter().take(ENDPOINTS) {
+                    li {
+                        (visible_clip(&hit.endpoint, 100)) " "
+                        span class="of" { (requests(hit.requests)) ", " (human(hit.cost_ns)) }
+                    }
+                }
+                @if group.endpoints.len() > ENDPOINTS {
+                    li { "and " (group.endpoints.len() - ENDPOINTS) " more" }
+                }
+            }
         }
     }
 }

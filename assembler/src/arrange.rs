@@ -45,8 +45,8 @@ fn pre_order(spans: &[Span]) -> Vec<Placed> {
 }
 
 /// A span by its parent, then by its start; of two that start together the longer one stands first, then
-/// the id decides. Last: where it stood.
-type Sibling = (Option<SpanId>, Timestamp, Reverse<Timestamp>, SpanId, usize);
+/// the one that stood first.
+type Sibling = (Option<SpanId>, Timestamp, Reverse<Timestamp>, usize);
 
 /// The spans by their parents.
 struct Families {
@@ -59,8 +59,7 @@ struct Families {
 
 impl Families {
     fn of(spans: &[Span]) -> Families {
-        let sibling =
-            |(at, s): (usize, &Span)| (s.parent_id(), s.start, Reverse(s.end), s.span_id, at);
+        let sibling = |(at, s): (usize, &Span)| (s.parent_id(), s.start, Reverse(s.end), at);
         let mut siblings: Vec<Sibling> = spans.iter().enumerate().map(sibling).collect();
         siblings.sort_unstable();
         let mut left: Vec<(Option<SpanId>, Range<usize>)> = Vec::new();
@@ -82,7 +81,7 @@ impl Families {
             let left = &mut self.left[at].1;
             std::mem::replace(left, left.end..left.end)
         });
-        self.siblings[range].iter().map(|sibling| sibling.4)
+        self.siblings[range].iter().map(|sibling| sibling.3)
     }
 
     /// One of those that were not taken.
@@ -93,23 +92,28 @@ impl Families {
         self.left[self.first]
             .1
             .next_back()
-            .map(|at| self.siblings[at].4)
+            .map(|at| self.siblings[at].3)
     }
 }
 
 /// The spans at their places; those that are joined to nothing have no parent.
-fn in_order(spans: Vec<Span>, placed: &[Placed]) -> Vec<Span> {
-    let mut spans: Vec<Option<Span>> = spans.into_iter().map(Some).collect();
-    let mut ordered = Vec::with_capacity(spans.len());
-    for place in placed {
-        if let Some(mut span) = spans[place.from].take() {
-            if place.parent.is_none() {
-                span.parent = None;
-            }
-            ordered.push(span);
+fn in_order(mut spans: Vec<Span>, placed: &[Placed]) -> Vec<Span> {
+    let mut to = vec![0; placed.len()];
+    for (at, place) in placed.iter().enumerate() {
+        to[place.from] = at;
+        if place.parent.is_none() {
+            spans[place.from].parent = None;
         }
     }
-    ordered
+    for at in 0..to.len() {
+        // Each swap puts one span at its place.
+        while to[at] != at {
+            let place = to[at];
+            spans.swap(at, place);
+            to.swap(at, place);
+        }
+    }
+    spans
 }
 
 /// Tiers between the client and each span, on spans that begin a tier.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use tierscope_model::{Block, BlockOperation, Timestamp, attr};
 
+use crate::log::insert;
 use crate::phase::Phase;
 
 /// Most requests kept of one thread.
@@ -32,7 +33,7 @@ impl Blocks {
         }
         let block = block.clone();
         let told = false;
-        self.log.insert(at, Done { block, end, told });
+        insert(&mut self.log, at, Done { block, end, told });
         let over = self.log.len() > LIMIT;
         if over {
             self.log.pop_front();

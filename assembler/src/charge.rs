@@ -16,6 +16,22 @@ use crate::timeline::sums;
 /// Of a handler that took less it is not asked whether its process stood still.
 const HELD_UP: Nanos = 5_000_000;
 
+/// The threads that worked for a request, and when.
+pub(crate) type Worked = Vec<(u32, Vec<Interval>)>;
+
+/// Who worked for the request within the span of its handler.
+pub(crate) fn worked(
+    key: RequestKey,
+    request: &AppRequest,
+    handler: &Span,
+    threads: &Threads,
+) -> Worked {
+    let within = (handler.start, handler.end);
+    let tids = request.tids.iter();
+    tids.map(|tid| (*tid, threads.worked(*tid, key, within)))
+        .collect()
+}
+
 /// Puts `slices` on the span, in order, as far as they lie in it and do not overlap, with their sums.
 pub(crate) fn put(span: &mut Span, mut slices: Vec<Slice>) {
     slices.sort_by_key(|slice| (slice.start, slice.end));
@@ -46,9 +62,7 @@ pub(crate) fn receive_queues(
     own: Option<RequestId>,
     threads: &Threads,
 ) {
-    let queues = |span: &&mut Span| {
-        span.attributes.text(attr::PART) == Some(passage::QUEUE) || span.name == passage::FULL
-    };
+    let queues = |span: &&mut Span| span.name == passage::QUEUE || span.name == passage::FULL;
     for span in spans.iter_mut().filter(queues) {
         let passage = match span.attributes.text(attr::DIRECTION) {
             Some("request") => &exchange.request,
@@ -64,15 +78,17 @@ pub(crate) fn receive_queues(
 
 /// The handler's time on the threads that worked for its request. When none did, the times in which the whole
 /// process stood still for want of a CPU: whatever the handler waited for within it did, too.
-pub(crate) fn handler(key: RequestKey, request: &AppRequest, span: &mut Span, threads: &Threads) {
+pub(crate) fn handler(pid: u32, worked: &Worked, span: &mut Span, threads: &Threads) {
     let within = (span.start, span.end);
-    let tids = request.tids.iter();
-    let mut slices: Vec<Slice> = tids
-        .flat_map(|tid| threads.worked(*tid, key, within))
-        .collect();
+    let mut slices = Vec::new();
+    for (tid, stretches) in worked {
+        for (start, end) in stretches {
+            slices.extend(threads.slices(*tid, *start, *end));
+        }
+    }
     if span.duration() >= HELD_UP {
         slices.sort_by_key(|slice| slice.start);
-        let still = threads.standstills(key.0, within).into_iter();
+        let still = threads.standstills(pid, within).into_iter();
         let apart: Vec<Slice> = still.flat_map(|still| without(still, &slices)).collect();
         slices.extend(apart);
     }

@@ -1,8 +1,11 @@
 //! Route templates: what makes two requests the same endpoint.
 
+use smol_str::SmolStrBuilder;
+use tierscope_model::SmolStr;
+
 /// The path with its variable segments (numbers, long hex ids, UUIDs) replaced by `{id}`.
-pub(crate) fn route(path: &str) -> String {
-    let mut route = String::with_capacity(path.len() + 4);
+pub(crate) fn route(path: &str) -> SmolStr {
+    let mut route = SmolStrBuilder::new();
     for (at, segment) in path.split('/').enumerate() {
         if at > 0 {
             route.push('/');
@@ -13,7 +16,7 @@ pub(crate) fn route(path: &str) -> String {
             segment
         });
     }
-    route
+    route.finish()
 }
 
 fn is_variable(segment: &str) -> bool {

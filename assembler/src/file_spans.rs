@@ -1,22 +1,21 @@
 //! Pass 6: files and disks under the spans that they were read and written for.
 
-use smol_str::{ToSmolStr, format_smolstr};
-use tierscope_model::{Evidence, SocketCookie, Span, SpanId, Timestamp};
+use smol_str::ToSmolStr;
+use tierscope_model::{Evidence, RequestId, SocketCookie, Span, SpanId, Timestamp};
 
-use crate::app::RequestKey;
 use crate::app_request::{AppRequest, ItemKind};
-use crate::charge::{find, worker_of};
+use crate::charge::{Worked, find, worker_of};
 use crate::exchange::Exchange;
 use crate::files::Call;
+use crate::joined;
 use crate::marks::{Mark, Marks};
 use crate::phase;
 use crate::threads::{Interval, Threads};
 
-/// What the application did with files: in its own `file …` spans by the probe around the call, else
-/// under the handler by the thread that worked for it. `item` gives the span of an item by its place,
-/// and of the handler for none.
-pub(crate) fn of_handler(
-    key: RequestKey,
+/// What the application did with files in its own `file …` spans, by the probe around the call. `item` gives
+/// the span of an item by its place.
+pub(crate) fn of_items(
+    id: RequestId,
     request: &AppRequest,
     item: impl Fn(Option<usize>) -> Option<SpanId>,
     spans: &mut Vec<Span>,
@@ -27,22 +26,22 @@ pub(crate) fn of_handler(
         let times = file.end.filter(|_| is_file).map(|end| (file.start, end));
         if let (Some(times), Some(span)) = (times, find(spans, item(Some(at)))) {
             let phases = threads.did(file.tid, times, |_, _| true);
-            let inside = phase::spans(span, phases, |_| Evidence::Probe(key.1.to_smolstr()));
+            let inside = phase::spans(span, phases, |_| Evidence::Probe(id.to_smolstr()));
             spans.extend(inside);
         }
     }
-    let Some(handler) = find(spans, item(None)) else {
-        return;
-    };
-    let within = (handler.start, handler.end);
+}
+
+/// The rest of what it did with files, under the handler by the threads that worked for it.
+pub(crate) fn of_handler(worked: &Worked, handler: &Span, threads: &mut Threads) -> Vec<Span> {
     let mut inside = Vec::new();
-    for tid in &request.tids {
-        let phases = threads.did_for(*tid, key, within);
+    for (tid, stretches) in worked {
+        let phases = threads.did_for(*tid, stretches);
         inside.extend(phase::spans(handler, phases, |phase| {
             poll(*tid, phase.start)
         }));
     }
-    spans.extend(inside);
+    inside
 }
 
 /// What a server's worker did with files for this exchange and those that it `asked` for it: between two
@@ -65,7 +64,7 @@ pub(crate) fn of_worker(
 }
 
 fn poll(tid: u32, time: Timestamp) -> Evidence {
-    Evidence::Poll(format_smolstr!("{tid}@{time}"))
+    Evidence::Poll(joined::poll(tid, time))
 }
 
 /// The sockets of one request at one server, and when they were the request's.

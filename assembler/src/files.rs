@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use tierscope_model::{File, FileId, FileName, FileOperation, Stack, Timestamp, attr};
 
+use crate::log::insert;
 use crate::phase::Phase;
 
 /// Most calls kept of one thread.
@@ -84,7 +85,7 @@ impl Files {
         while at > 0 && self.log[at - 1].end > end {
             at -= 1;
         }
-        self.log.insert(at, call);
+        insert(&mut self.log, at, call);
         let over = self.log.len() > LIMIT;
         if over {
             self.log.pop_front();

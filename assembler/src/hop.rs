@@ -3,15 +3,17 @@
 //! The client's span holds the request's way (send, wire, receive queue), the server's span, and the
 //! answer's way. With the server's processing these parts tile the client's span to the nanosecond.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use smol_str::{ToSmolStr, format_smolstr};
+use smol_str::ToSmolStr;
 use tierscope_model::{
     Attributes, Evidence, Link, Resource, SmolStr, Span, SpanId, SpanKind, Status, Timestamp, attr,
 };
 
 use crate::counts::Counts;
 use crate::exchange::{End, Exchange, Passage};
+use crate::joined::{Part, joined};
 use crate::passage::{self, Gaps};
 use crate::process::Processes;
 use crate::retransmit::{Hole, Retransmits};
@@ -67,7 +69,8 @@ pub(crate) fn spans(
             evidence: Evidence::Seq(range.clone()),
         });
     }
-    let between = format_smolstr!("{} → {}", client_resource.service, server_resource.service);
+    let (from, to) = (&client_resource.service, &server_resource.service);
+    let between = joined([from.as_str().into(), " → ".into(), to.as_str().into()]);
     let way = Way {
         exchange,
         ranges,
@@ -126,9 +129,18 @@ fn server_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> 
 fn peer(span: &mut Span, end: &End) {
     if let Some(addr) = end.local {
         span.attributes
-            .set(attr::NETWORK_PEER_ADDRESS, addr.ip().to_smolstr());
+            .set(attr::NETWORK_PEER_ADDRESS, address(addr.ip()));
         span.attributes.set(attr::NETWORK_PEER_PORT, addr.port());
     }
+}
+
+fn address(ip: IpAddr) -> SmolStr {
+    let IpAddr::V4(ip) = ip else {
+        return ip.to_smolstr();
+    };
+    let [a, b, c, d] = ip.octets().map(Part::from);
+    let dot = || Part::Word(".");
+    joined([a, dot(), b, dot(), c, dot(), d])
 }
 
 fn span(
@@ -182,7 +194,8 @@ impl Ranges {
 fn range(from: &End, to: &End, passage: &Passage) -> SmolStr {
     let cookie = |end: &End| end.cookie.map_or(0, |c| c.0);
     let (from, to, (lo, hi)) = (cookie(from), cookie(to), passage.seq);
-    format_smolstr!("{from}>{to}:{lo}-{hi}")
+    let ([from, to], [lo, hi]) = ([from, to].map(Part::from), [lo, hi].map(Part::from));
+    joined([from, ">".into(), to, ":".into(), lo, "-".into(), hi])
 }
 
 /// What was sent again of a message, on its way's span.
@@ -339,11 +352,12 @@ impl Way<'_> {
             "request" => &self.ranges.request,
             _ => &self.ranges.response,
         };
-        let mut attributes = Attributes::new();
-        attributes.set(attr::PART, name);
-        attributes.set(attr::HOP, self.between.clone());
-        attributes.set(attr::DIRECTION, direction);
-        attributes.set(attr::BYTES, passage.bytes);
+        let attributes = Attributes::of([
+            (attr::PART, name.into()),
+            (attr::HOP, self.between.clone().into()),
+            (attr::DIRECTION, direction.into()),
+            (attr::BYTES, passage.bytes.into()),
+        ]);
         Span {
             span_id: derive(name, &[self.client.0, u64::from(direction == "response")]),
             parent: range.as_ref().map(|range| Link {

@@ -25,6 +25,7 @@ mod full;
 mod handler;
 mod hop;
 mod http;
+mod joined;
 mod lock;
 mod log;
 mod marks;

@@ -7,6 +7,15 @@ use tierscope_model::Timestamp;
 /// Most entries kept.
 const LIMIT: usize = 65_536;
 
+/// Puts `entry` at place `at`. `VecDeque::insert` makes room first, also at the end, where nearly all go.
+pub(crate) fn insert<T>(into: &mut VecDeque<T>, at: usize, entry: T) {
+    if at == into.len() {
+        into.push_back(entry);
+    } else {
+        into.insert(at, entry);
+    }
+}
+
 /// Entries, and their times apart from them: looking for a time touches nothing else.
 #[derive(Debug)]
 pub(crate) struct Log<T> {
@@ -31,8 +40,8 @@ impl<T> Log<T> {
         while at > 0 && self.times[at - 1] > time {
             at -= 1;
         }
-        self.times.insert(at, time);
-        self.entries.insert(at, entry);
+        insert(&mut self.times, at, time);
+        insert(&mut self.entries, at, entry);
         let over = self.times.len() > LIMIT;
         if over {
             self.pop_front();

@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use smol_str::ToSmolStr;
-use tierscope_model::{Evidence, Link, RequestId, Resource, Span, Timestamp, attr};
+use tierscope_model::{Evidence, Link, Resource, SmolStr, Span, Timestamp, attr};
 
 use crate::exchange::Exchange;
 use crate::process::Processes;
@@ -20,7 +19,7 @@ pub(crate) fn spans(
     outer: &Exchange,
     inner: &[&Exchange],
     server: &mut Span,
-    id: RequestId,
+    id: &SmolStr,
     processes: &Processes,
 ) -> Vec<Span> {
     let mut steps = Steps {
@@ -56,7 +55,7 @@ pub(crate) fn note_finish(outer: &Exchange, server: &mut Span, files: &[Span]) {
 
 struct Steps<'a> {
     server: &'a mut Span,
-    id: RequestId,
+    id: &'a SmolStr,
     out: Vec<Span>,
 }
 
@@ -146,7 +145,7 @@ impl Steps<'_> {
     fn link(&self) -> Link {
         Link {
             span_id: self.server.span_id,
-            evidence: Evidence::Header(self.id.to_smolstr()),
+            evidence: Evidence::Header(self.id.clone()),
         }
     }
 }

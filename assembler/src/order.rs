@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 
 use tierscope_model::{Body, Event, Nanos, Timestamp};
 
+use crate::log::insert;
+
 /// Most events held; beyond it the window is shorter.
 const LIMIT: usize = 1 << 20;
 
@@ -42,7 +44,7 @@ impl Order {
         while at > 0 && self.held[at - 1].0 > place {
             at -= 1;
         }
-        self.held.insert(at, (place, event));
+        insert(&mut self.held, at, (place, event));
     }
 
     /// A call that blocked for long cannot wait for its entry: half the window is as far as it goes back.

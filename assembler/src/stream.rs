@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tierscope_model::{Nanos, Timestamp};
 
+use crate::log::insert;
 use crate::retransmit::Resent;
 
 /// First offset given out: room below for bytes that were sent before tracing began.
@@ -194,7 +195,7 @@ impl Stream {
             let (until, next) = known.filter(|known| known.0 < hi).unwrap_or((hi, hi));
             if at < until {
                 let (lo, hi) = (at, until);
-                self.departures.insert(index, Departure { lo, hi, time });
+                insert(&mut self.departures, index, Departure { lo, hi, time });
                 index += 1;
             }
             at = next.max(until);
@@ -307,7 +308,7 @@ fn insert_by<T>(log: &mut VecDeque<T>, item: T, key: impl Fn(&T) -> u64) {
         Some(last) if key(last) > key(&item) => log.partition_point(|x| key(x) <= key(&item)),
         _ => log.len(),
     };
-    log.insert(at, item);
+    insert(log, at, item);
 }
 
 fn holding<T>(log: &VecDeque<T>, offset: u64, range: impl Fn(&T) -> (u64, u64)) -> Option<&T> {

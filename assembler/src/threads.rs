@@ -130,18 +130,9 @@ impl Threads {
         }
     }
 
-    /// What `tid` did for request `key` in `[from, to]`: its slices in the stretches of time that are
-    /// known to be the request's. The rest is left out.
-    pub(crate) fn worked(&self, tid: u32, key: RequestKey, within: Interval) -> Vec<Slice> {
-        let stretches = self.stretches(tid, key, within).into_iter();
-        stretches
-            .flat_map(|(start, end)| self.slices(tid, start, end))
-            .collect()
-    }
-
     /// When `tid` worked for `key`: from each event that made it the request's to the thread's next
-    /// event or its rest.
-    fn stretches(&self, tid: u32, key: RequestKey, (from, to): Interval) -> Vec<Interval> {
+    /// event or its rest. In order, and apart.
+    pub(crate) fn worked(&self, tid: u32, key: RequestKey, (from, to): Interval) -> Vec<Interval> {
         let Some(thread) = self.known.get(&tid).filter(|_| self.measured) else {
             return Vec::new();
         };
@@ -225,12 +216,11 @@ impl Threads {
         phases
     }
 
-    /// The same, within the time that `tid` is known to have worked for `key`.
-    pub(crate) fn did_for(&mut self, tid: u32, key: RequestKey, within: Interval) -> Vec<Phase> {
-        let stretches = self.stretches(tid, key, within).into_iter();
+    /// The same, within the time that `tid` `worked` for a request.
+    pub(crate) fn did_for(&mut self, tid: u32, worked: &[Interval]) -> Vec<Phase> {
         let mut phases = Vec::new();
-        for stretch in stretches {
-            phases.extend(self.did(tid, stretch, |_, _| true));
+        for stretch in worked {
+            phases.extend(self.did(tid, *stretch, |_, _| true));
         }
         phases
     }

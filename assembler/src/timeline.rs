@@ -1,11 +1,9 @@
 //! One thread's time: on a CPU, runnable, waiting. Told by its returns to a CPU, each of which says
 //! how the thread had left and when it was woken.
 
-use std::iter::once_with;
-
-use smol_str::format_smolstr;
 use tierscope_model::{Doing, Nanos, Off, Slice, SmolStr, Switch, Timestamp};
 
+use crate::joined::joined;
 use crate::log::Log;
 use crate::reason;
 
@@ -47,7 +45,13 @@ impl Piece<'_> {
                 true => Some(SmolStr::new_static(Slice::CPU_QUOTA)),
                 false => off.filter(preempted).and_then(reason::of),
             },
-            instead: ran.map(|s| format_smolstr!("{} {}", s.before.comm, s.before.pid)),
+            instead: ran.map(|s| {
+                joined([
+                    s.before.comm.as_str().into(),
+                    " ".into(),
+                    s.before.pid.into(),
+                ])
+            }),
             shared: false,
         }
     }
@@ -93,20 +97,22 @@ impl Timeline {
         to: Timestamp,
         lost: &'a [Lost],
     ) -> impl Iterator<Item = Piece<'a>> {
-        let first = self.returns.until(from);
-        let before = first.checked_sub(1).and_then(|at| self.returns.time(at));
-        let befores = self.returns.from(first).map(|(back, _)| Some(back));
-        let returns = self
-            .returns
-            .from(first)
-            .zip([before].into_iter().chain(befores));
-        let told = returns.flat_map(move |(back, on)| around(on, back, lost));
-        let rest = once_with(move || self.since_last(to, lost));
-        tile(
-            from,
+        let next = self.returns.until(from);
+        let mut on = next.checked_sub(1).and_then(|at| self.returns.time(at));
+        let told = self.returns.from(next).map(move |back| {
+            let before = on.replace(back.0);
+            around(before, back, lost)
+        });
+        Pieces {
+            timeline: self,
+            told,
+            lost,
+            at: from,
             to,
-            told.chain(rest).chain([(to, Doing::Unknown, None)]),
-        )
+            bounds: [(from, Doing::Unknown, None); 3],
+            left: 0,
+            ended: false,
+        }
     }
 
     /// What the thread did after its last return, as far as that is known.
@@ -140,25 +146,57 @@ fn around<'a>(
     ]
 }
 
-/// The pieces between `bounds`, as far as they lie in `[from, to]`.
-fn tile<'a>(
-    from: Timestamp,
+/// The pieces in `[at, to]`.
+struct Pieces<'a, I> {
+    timeline: &'a Timeline,
+    /// The bounds that each return from the first behind `at` on tells.
+    told: I,
+    lost: &'a [Lost],
+    at: Timestamp,
     to: Timestamp,
-    bounds: impl Iterator<Item = Bound<'a>>,
-) -> impl Iterator<Item = Piece<'a>> {
-    let mut at = from;
-    let pieces = bounds.map_while(move |(until, doing, switch)| {
-        let start = at;
-        at = until.clamp(start, to.max(start));
-        let piece = Piece {
-            start,
-            end: at,
-            doing,
-            switch,
-        };
-        (start < to).then_some((start < at).then_some(piece))
-    });
-    pieces.flatten()
+    /// Those of the return in hand; the last `left` of them are still to come.
+    bounds: [Bound<'a>; 3],
+    left: usize,
+    ended: bool,
+}
+
+impl<'a, I: Iterator<Item = [Bound<'a>; 3]>> Pieces<'a, I> {
+    fn bound(&mut self) -> Bound<'a> {
+        if self.left == 0 {
+            match self.told.next() {
+                Some(bounds) => (self.bounds, self.left) = (bounds, 3),
+                None if self.ended => return (self.to, Doing::Unknown, None),
+                None => {
+                    self.ended = true;
+                    return self.timeline.since_last(self.to, self.lost);
+                }
+            }
+        }
+        self.left -= 1;
+        self.bounds[2 - self.left]
+    }
+}
+
+impl<'a, I: Iterator<Item = [Bound<'a>; 3]>> Iterator for Pieces<'a, I> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        while self.at < self.to {
+            let (until, doing, switch) = self.bound();
+            let start = self.at;
+            self.at = until.clamp(start, self.to);
+            if start < self.at {
+                let end = self.at;
+                return Some(Piece {
+                    start,
+                    end,
+                    doing,
+                    switch,
+                });
+            }
+        }
+        None
+    }
 }
 
 /// On a CPU since `on`, if no event can have been lost since.

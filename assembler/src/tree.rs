@@ -1,7 +1,7 @@
 //! Pass 6: everything that carries one request id becomes one tree.
 
 use rustc_hash::FxHashMap;
-use smol_str::{ToSmolStr, format_smolstr};
+use smol_str::ToSmolStr;
 use tierscope_model::{
     Attributes, Evidence, Incomplete, Link, RequestId, SmolStr, Span, SpanId, SpanKind, Status,
     Timestamp, Trace, TraceId, attr,
@@ -19,6 +19,7 @@ use crate::file_spans;
 use crate::handler;
 use crate::hop::{self, Hop, Label};
 use crate::http::HttpFacts;
+use crate::joined::{self, joined};
 use crate::nginx;
 use crate::process::Processes;
 use crate::setup::connect_span;
@@ -92,6 +93,7 @@ pub(crate) fn build(
 ) -> Trace {
     parts.exchanges.sort_by_key(|x| (x.begun, x.number));
     adopt_asks(&mut parts.exchanges);
+    let id = parts.id.map(|id| id.to_smolstr());
     let mut spans = Vec::with_capacity(USUAL);
     let hops: Vec<Hop> = parts
         .exchanges
@@ -100,7 +102,7 @@ pub(crate) fn build(
             let first = spans.len();
             let hop = hop::spans(
                 exchange,
-                &http_label(exchange, parts.id),
+                &http_label(exchange, id.as_ref()),
                 processes,
                 counts,
                 &mut spans,
@@ -109,18 +111,23 @@ pub(crate) fn build(
             hop
         })
         .collect();
-    link_hops(&parts, &hops, &mut spans);
-    charge_workers(&parts, &hops, processes, threads, &mut spans);
+    if let Some(id) = &id {
+        link_hops(&parts, &hops, id, &mut spans);
+    }
+    charge_workers(&parts, &hops, id.as_ref(), processes, threads, &mut spans);
     let mut items = FxHashMap::default();
     for (key, request) in &parts.apps {
         let server = server_of(&parts, &hops, *key, request);
         handler::spans(*key, request, server, processes, &mut spans, &mut items);
         unseen_hop::link(&parts, &hops, *key, &items, &mut spans);
         let item = |at: Option<usize>| items.get(&(*key, at)).copied();
+        file_spans::of_items(key.1, request, item, &mut spans, threads);
         if let Some(handler) = charge::find(&mut spans, item(None)) {
-            charge::handler(*key, request, handler, threads);
+            let worked = charge::worked(*key, request, handler, threads);
+            charge::handler(key.0, &worked, handler, threads);
+            let files = file_spans::of_handler(&worked, handler, threads);
+            spans.extend(files);
         }
-        file_spans::of_handler(*key, request, item, &mut spans, threads);
     }
     for query in &mut parts.queries {
         let parent = query_parent(query, &items);
@@ -133,7 +140,7 @@ pub(crate) fn build(
 }
 
 /// The span that stands for an exchange's root span's side of things.
-fn http_label(exchange: &Exchange, id: Option<RequestId>) -> Label {
+fn http_label(exchange: &Exchange, id: Option<&SmolStr>) -> Label {
     let mut attributes = Attributes::new();
     let Some(facts) = exchange.http() else {
         return Label {
@@ -145,19 +152,20 @@ fn http_label(exchange: &Exchange, id: Option<RequestId>) -> Label {
     if let Some(method) = &facts.method {
         attributes.set(attr::HTTP_REQUEST_METHOD, method.clone());
     }
-    if let Some(path) = &facts.path {
+    let route = facts.path.as_deref().map(route);
+    if let Some((path, route)) = facts.path.as_ref().zip(route.clone()) {
         attributes.set(attr::URL_PATH, path.clone());
-        attributes.set(attr::HTTP_ROUTE, route(path));
+        attributes.set(attr::HTTP_ROUTE, route);
     }
     if let Some(status) = facts.status {
         attributes.set(attr::HTTP_RESPONSE_STATUS_CODE, status);
     }
     if let Some(id) = id {
-        attributes.set(attr::REQUEST_ID, id.to_string());
+        attributes.set(attr::REQUEST_ID, id.clone());
     }
     let status = http_status(exchange, facts, &mut attributes);
     Label {
-        name: endpoint(exchange).into(),
+        name: endpoint(exchange, route.as_ref()),
         attributes,
         status,
     }
@@ -174,14 +182,12 @@ fn http_status(exchange: &Exchange, facts: &HttpFacts, attributes: &mut Attribut
     Status::Error(error.into())
 }
 
-fn endpoint(exchange: &Exchange) -> String {
-    let asked = exchange
-        .http()
-        .and_then(|f| f.method.as_ref().zip(f.path.as_ref()));
-    match (asked, &exchange.request) {
-        (Some((method, path)), _) => format!("{method} {}", route(path)),
-        (None, Some(_)) => "HTTP request that was not seen".to_owned(),
-        (None, None) => "HTTP answer without a request".to_owned(),
+fn endpoint(exchange: &Exchange, route: Option<&SmolStr>) -> SmolStr {
+    let method = exchange.http().and_then(|facts| facts.method.as_deref());
+    match (method.zip(route), &exchange.request) {
+        (Some((method, route)), _) => joined([method.into(), " ".into(), route.as_str().into()]),
+        (None, Some(_)) => SmolStr::new_static("HTTP request that was not seen"),
+        (None, None) => SmolStr::new_static("HTTP answer without a request"),
     }
 }
 
@@ -203,8 +209,7 @@ fn adopt_asks(exchanges: &mut [Exchange]) {
 }
 
 /// Hangs each exchange under the server span of the process that passed the request on.
-fn link_hops(parts: &Parts, hops: &[Hop], spans: &mut [Span]) {
-    let Some(id) = parts.id else { return };
+fn link_hops(parts: &Parts, hops: &[Hop], id: &SmolStr, spans: &mut [Span]) {
     for at in 0..parts.exchanges.len() {
         let Some(caller) = caller_of(&parts.exchanges, at).and_then(|outer| hops[outer].server)
         else {
@@ -215,7 +220,7 @@ fn link_hops(parts: &Parts, hops: &[Hop], spans: &mut [Span]) {
         };
         span.parent = Some(Link {
             span_id: caller,
-            evidence: Evidence::Header(id.to_smolstr()),
+            evidence: Evidence::Header(id.clone()),
         });
     }
 }
@@ -236,6 +241,7 @@ fn connecting(query: &Query, link: &Link, processes: &Processes, spans: &[Span])
 fn charge_workers(
     parts: &Parts,
     hops: &[Hop],
+    id: Option<&SmolStr>,
     processes: &Processes,
     threads: &mut Threads,
     spans: &mut Vec<Span>,
@@ -254,7 +260,7 @@ fn charge_workers(
         charge::worker(exchange, &asked, server, threads);
         let files = file_spans::of_worker(exchange, &asked, server, threads);
         let mut steps = Vec::new();
-        if let Some(id) = parts.id.filter(|_| !asked.is_empty()) {
+        if let Some(id) = id.filter(|_| !asked.is_empty()) {
             nginx::note_finish(exchange, server, &files);
             steps = nginx::spans(exchange, &asked, server, id, processes);
         }
@@ -293,7 +299,7 @@ fn server_of(parts: &Parts, hops: &[Hop], key: RequestKey, request: &AppRequest)
     let server = &parts.exchanges[at].server;
     let evidence = match request.read {
         Some(read) if Some(read.cookie) == server.cookie => {
-            Evidence::Poll(format_smolstr!("{}@{}", read.tid, read.time))
+            Evidence::Poll(joined::poll(read.tid, read.time))
         }
         _ => Evidence::Probe(key.1.to_smolstr()),
     };
@@ -311,7 +317,7 @@ fn query_parent(
     } = &query.binding;
     let span_id = *items.get(&(*request, *item))?;
     let evidence = match proof {
-        Proof::Poll(tid, time) => Evidence::Poll(format_smolstr!("{tid}@{time}")),
+        Proof::Poll(tid, time) => Evidence::Poll(joined::poll(*tid, *time)),
         Proof::Statement => Evidence::Probe(request.1.to_smolstr()),
         Proof::Transaction => {
             Evidence::Backend(query.exchange.server.pid.unwrap_or(0).to_smolstr())
@@ -345,7 +351,10 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
     );
     let trace_id = continued.map_or(TraceId(own), |parent| parent.trace_id);
     let endpoint = match parts.exchanges.first() {
-        Some(outermost) => endpoint(outermost),
+        Some(outermost) => {
+            let path = outermost.http().and_then(|facts| facts.path.as_deref());
+            endpoint(outermost, path.map(route).as_ref()).into()
+        }
         None => "request without a connection".to_owned(),
     };
     Trace {

@@ -146,8 +146,23 @@ impl From<String> for Key {
 }
 
 /// Attributes in the order they were set; a key stands once. A JSON object in files.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Attributes(Vec<(Key, Value)>);
+
+/// Most spans have no more.
+const ROOM: usize = 8;
+
+impl Clone for Attributes {
+    /// A copy has room for more: it is made to be added to.
+    fn clone(&self) -> Attributes {
+        if self.is_empty() {
+            return Attributes::new();
+        }
+        let mut pairs = Vec::with_capacity(self.0.len() + ROOM / 2);
+        pairs.extend_from_slice(&self.0);
+        Attributes(pairs)
+    }
+}
 
 impl Attributes {
     /// No attributes.
@@ -155,12 +170,24 @@ impl Attributes {
         Attributes(Vec::new())
     }
 
+    /// These, whose keys differ.
+    pub fn of<const N: usize>(pairs: [(&'static str, Value); N]) -> Attributes {
+        let mut all = Vec::with_capacity(N.max(ROOM));
+        all.extend(pairs.map(|(key, value)| (key.into(), value)));
+        Attributes(all)
+    }
+
     /// Sets `key`, replacing its earlier value.
     pub fn set(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
         match self.0.iter_mut().find(|(k, _)| *k == key) {
             Some(slot) => slot.1 = value,
-            None => self.0.push((key, value)),
+            None => {
+                if self.0.is_empty() {
+                    self.0.reserve(ROOM);
+                }
+                self.0.push((key, value));
+            }
         }
     }
 

@@ -276,9 +276,15 @@ fn time(ts: u64) -> Option<Timestamp> {
 }
 
 /// What stands before the first NUL.
+fn utf8(bytes: &[u8]) -> SmolStr {
+    match str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(bytes).into(),
+    }
+}
+
 fn text(bytes: &[u8]) -> SmolStr {
-    let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).into()
+    utf8(bytes.split(|&byte| byte == 0).next().unwrap_or_default())
 }
 
 fn recv(raw: Raw<'_>) -> Result<Recv, DecodeError> {
@@ -352,7 +358,7 @@ fn usdt(raw: Raw<'_>) -> Result<Usdt, DecodeError> {
         pid: usdt.pid,
         tid: usdt.tid,
         args: usdt.args,
-        text: [first, second].map(|text| String::from_utf8_lossy(text).into()),
+        text: [first, second].map(utf8),
     })
 }
 

@@ -154,10 +154,7 @@ fn empty_lines(bytes: &[u8]) -> usize {
 }
 
 fn has_bare_lf(lines: &[u8]) -> bool {
-    lines.starts_with(b"\n")
-        || lines
-            .array_windows()
-            .any(|[before, byte]| *byte == b'\n' && *before != b'\r')
+    memchr::memchr_iter(b'\n', lines).any(|at| !lines[..at].ends_with(b"\r"))
 }
 
 #[cfg(test)]

@@ -36,15 +36,19 @@ impl BlockHeader {
 
     /// Unpacks `stored` into `raw`; false where the bytes are not those that were written.
     pub(super) fn unpack(&self, stored: &[u8], raw: &mut Vec<u8>) -> bool {
-        raw.clear();
+        let len = self.raw_len.get() as usize;
+        // What the block before left there is overwritten: only what is longer has to be cleared.
+        raw.resize(len, 0);
         if self.crc_of(stored) != self.crc.get() {
             return false;
         }
         if self.codec.get() == CODEC_NONE {
-            raw.extend_from_slice(stored);
-            return stored.len() == self.raw_len.get() as usize;
+            let whole = stored.len() == len;
+            if whole {
+                raw.copy_from_slice(stored);
+            }
+            return whole;
         }
-        raw.resize(self.raw_len.get() as usize, 0);
         lz4_flex::block::decompress_into(stored, raw).is_ok_and(|len| len == raw.len())
     }
 

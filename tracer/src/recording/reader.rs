@@ -196,7 +196,7 @@ impl<R: Read> Reader<R> {
     fn next_block(&mut self) -> Result<bool, ReadError> {
         self.block = self.offset;
         self.at = 0;
-        self.raw.clear();
+        let mut raw = std::mem::take(&mut self.raw);
         let mut header = BlockHeader::new_zeroed();
         let got = self.fill(header.as_mut_bytes())?;
         if got < size_of::<BlockHeader>() {
@@ -208,14 +208,14 @@ impl<R: Read> Reader<R> {
         let mut stored = std::mem::take(&mut self.stored);
         stored.resize(len, 0);
         let body = self.fill(&mut stored)?;
-        let sound = body == len && header.unpack(&stored, &mut self.raw);
+        let sound = body == len && header.unpack(&stored, &mut raw);
         self.stored = stored;
         if sound {
-            self.ended = self.raw.is_empty();
+            self.ended = raw.is_empty();
+            self.raw = raw;
             self.offset += (got + len) as u64;
             return Ok(true);
         }
-        self.raw.clear();
         // A bad block with nothing behind it is one that was not written to its end.
         match body == len && self.fill(&mut [0])? > 0 {
             true => Err(ReadError::Block { offset: self.block }),

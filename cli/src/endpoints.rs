@@ -1,4 +1,4 @@
-//! What a source's endpoints usually take: their durations, and one typical trace.
+//! What a source's endpoints usually take: their durations, and the median trace.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -107,12 +107,12 @@ impl Usuals {
     pub fn add(&mut self, trace: Trace) {
         let is_wanted = self.wanted.contains(&self.number);
         self.number += 1;
-        let Some((usual, typical)) = self.found.get_mut(&trace.endpoint) else {
+        let Some((usual, median)) = self.found.get_mut(&trace.endpoint) else {
             return;
         };
         usual.learn(&trace);
         if is_wanted {
-            *typical = Some(trace);
+            *median = Some(trace);
         }
     }
 }

@@ -108,7 +108,7 @@ fn folder_is_whole_and_private(run: &Path) {
         "outside.json",
         "score.json",
         "findings.json",
-        "waterfalls/typical.svg",
+        "waterfalls/median.svg",
         "waterfalls/slow.svg",
         "logs/load.json",
         "logs/access.jsonl",

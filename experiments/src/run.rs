@@ -323,7 +323,7 @@ fn finish(
             logs: folder.path("logs"),
         });
     };
-    for (name, trace) in [("typical", &pair.typical), ("slow", &pair.slow)] {
+    for (name, trace) in [("median", &pair.median), ("slow", &pair.slow)] {
         let picture = render_svg(trace, &SvgOptions::default());
         folder.write(&format!("waterfalls/{name}.svg"), &picture)?;
     }
@@ -468,5 +468,5 @@ impl Sink for Judges<'_> {
 
 /// The waterfalls that a run wrote.
 pub fn waterfalls(folder: &Folder) -> [PathBuf; 2] {
-    ["typical", "slow"].map(|name| folder.path(&format!("waterfalls/{name}.svg")))
+    ["median", "slow"].map(|name| folder.path(&format!("waterfalls/{name}.svg")))
 }

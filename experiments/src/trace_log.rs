@@ -22,11 +22,11 @@ struct Entry {
     length: usize,
 }
 
-/// A slow trace and a typical one of the same endpoint: the two that tell a run's story.
+/// A slow trace and the median one of the same endpoint: the two that tell a run's story.
 #[derive(Clone, Debug)]
 pub struct Pair {
     /// The median of the endpoint's whole, undisturbed traces.
-    pub typical: Trace,
+    pub median: Trace,
     /// The slowest.
     pub slow: Trace,
 }
@@ -105,17 +105,17 @@ impl TraceLog {
             list.retain(|entry| !is_faulty(entry));
             Some((*list.get(list.len() / 2)?, slow))
         });
-        let best = pairs.max_by_key(|(typical, slow)| {
+        let best = pairs.max_by_key(|(median, slow)| {
             (
                 is_faulty(slow),
-                slow.duration.saturating_sub(typical.duration),
+                slow.duration.saturating_sub(median.duration),
             )
         });
-        let Some((typical, slow)) = best else {
+        let Some((median, slow)) = best else {
             return Ok(None);
         };
         Ok(Some(Pair {
-            typical: read(&self.path, typical)?,
+            median: read(&self.path, median)?,
             slow: read(&self.path, slow)?,
         }))
     }

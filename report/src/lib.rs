@@ -22,7 +22,7 @@ mod tree;
 pub use compare::{Sides, render_comparison, sentence};
 pub use duration::human;
 pub use findings::render_findings;
-pub use html::{Key, Latencies, Report, Typical, WATERFALLS, render_html};
+pub use html::{Key, Latencies, Median, Report, WATERFALLS, render_html};
 pub use svg::{SvgOptions, render_comparison_svg, render_svg};
 pub use text::visible;
 pub use tree::{TreeOptions, render_tree};

@@ -13,7 +13,7 @@ use tierscope_report::{Sides, TreeOptions, render_comparison, render_comparison_
 
 fn sides() -> Sides {
     Sides {
-        a: "typical of 4812 in runs/one".to_owned(),
+        a: "median of 4812 in runs/one".to_owned(),
         b: "request 9c1f".to_owned(),
     }
 }

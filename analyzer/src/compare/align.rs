@@ -77,8 +77,10 @@ fn row<'a>(a: Option<&Group<'a>>, b: Option<&Group<'a>>) -> Option<Row<'a>> {
         tag: Tag::Same,
         normal: None,
         whole_normal: None,
+        way_normal: None,
         noise: false,
         path: a.unwrap_or(shown).path,
+        way: a.unwrap_or(shown).way,
         children: level(children(a), children(b)),
         span: shown.span,
     })

@@ -35,15 +35,23 @@ fn server(span: &Span) -> String {
 
 /// The statement's summary, the hop with its direction, or what a file operation is on.
 fn detail(span: &Span) -> Option<String> {
-    let attributes = &span.attributes;
-    if let Some(hop) = attributes.text(attr::HOP) {
-        let back = attributes.text(attr::DIRECTION) == Some("response");
-        return Some(match hop.split_once(" → ") {
-            Some((near, far)) if back => format!("{far} → {near}"),
-            _ => hop.to_owned(),
-        });
-    }
-    attributes.text(attr::DB_QUERY_SUMMARY).map(str::to_owned)
+    let summary = || span.attributes.text(attr::DB_QUERY_SUMMARY);
+    hop(span).or_else(|| summary().map(str::to_owned))
+}
+
+/// Both ends of the way that the span is a part of, in the direction that the bytes went.
+pub(super) fn way(span: &Span) -> Option<String> {
+    span.attributes.text(attr::PART)?;
+    hop(span)
+}
+
+fn hop(span: &Span) -> Option<String> {
+    let hop = span.attributes.text(attr::HOP)?;
+    let back = span.attributes.text(attr::DIRECTION) == Some("response");
+    Some(match hop.split_once(" → ") {
+        Some((near, far)) if back => format!("{far} → {near}"),
+        _ => hop.to_owned(),
+    })
 }
 
 /// `/owners/8/pets/10` as `/owners/{id}/pets/{id}`.

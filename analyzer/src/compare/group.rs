@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tierscope_model::{Nanos, Span, Timestamp, Trace};
 
-use super::fingerprint::fingerprint;
+use super::fingerprint::{fingerprint, way};
 use crate::path::Overlap;
 use crate::tree::Tree;
 
@@ -30,6 +30,8 @@ pub(super) struct Group<'a> {
     pub(super) path: Path,
     /// Its last step: tells it from its siblings.
     pub(super) key: u64,
+    /// Where the whole way of bytes stands that it is a part of.
+    pub(super) way: Option<Path>,
     /// The first of them.
     pub(super) span: &'a Span,
     pub(super) cell: Cell,
@@ -85,7 +87,10 @@ impl<'a> Grouping<'a> {
         }
         let groups = members.into_iter();
         groups
-            .map(|(key, spans)| self.group((hash((above, key)), key), &spans, depth))
+            .map(|(key, spans)| Group {
+                way: way(&self.trace.spans[spans[0]]).map(|way| hash((above, way))),
+                ..self.group((hash((above, key)), key), &spans, depth)
+            })
             .collect()
     }
 
@@ -102,6 +107,7 @@ impl<'a> Grouping<'a> {
         Group {
             path,
             key,
+            way: None,
             span: &self.trace.spans[spans[0]],
             cell,
             children,

@@ -56,6 +56,9 @@ pub struct Row<'a> {
     /// The same of its time with that of all rows under it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whole_normal: Option<Normal>,
+    /// Of a part of a way of bytes: where the time of the whole way normally lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way_normal: Option<Normal>,
     /// Whether the difference means nothing: it is small, or both are as usual.
     pub noise: bool,
     /// Rows under it.
@@ -63,6 +66,9 @@ pub struct Row<'a> {
     /// Where it stands in the first trace, else in the second: what a baseline knows it by.
     #[serde(skip)]
     path: group::Path,
+    /// Where the way stands that it is a part of.
+    #[serde(skip)]
+    way: Option<group::Path>,
     /// The first span of it, of the second trace where it is in both.
     #[serde(skip)]
     pub span: &'a Span,

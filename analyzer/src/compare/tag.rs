@@ -49,6 +49,8 @@ pub(super) fn judge(rows: &mut [Row<'_>], total: i64, usual: Option<&Usual>) {
     let small = (total.unsigned_abs() / 100).max(SMALL);
     for row in rows {
         (row.normal, row.whole_normal) = usual.and_then(|usual| usual.normal(row.path)).unzip();
+        let way = row.way.and_then(|way| usual?.normal(way));
+        row.way_normal = way.map(|(_, whole)| whole);
         row.noise = is_noise(row, small);
         row.tag = tag(row);
         // What comes, goes or repeats is told if it matters with all under it.

@@ -1,6 +1,6 @@
 //! What an endpoint's requests normally do at each path.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use tierscope_model::{Nanos, Trace};
@@ -62,17 +62,28 @@ impl Usual {
     /// Takes groups in and gives their time on the critical path, with all under them.
     fn insert(&mut self, groups: &[Group<'_>]) -> Nanos {
         let mut sum = 0;
+        let mut ways: BTreeMap<Path, Nanos> = BTreeMap::new();
         for group in groups {
             let own = group.cell.critical_ns;
             let whole = own + self.insert(&group.children);
-            if self.paths.len() < LIMIT || self.paths.contains_key(&group.path) {
-                let times = self.paths.entry(group.path).or_default();
-                times.own.insert(own);
-                times.whole.insert(whole);
+            self.note(group.path, own, whole);
+            if let Some(way) = group.way {
+                *ways.entry(way).or_default() += whole;
             }
             sum += whole;
         }
+        for (way, whole) in ways {
+            self.note(way, 0, whole);
+        }
         sum
+    }
+
+    fn note(&mut self, path: Path, own: Nanos, whole: Nanos) {
+        if self.paths.len() < LIMIT || self.paths.contains_key(&path) {
+            let times = self.paths.entry(path).or_default();
+            times.own.insert(own);
+            times.whole.insert(whole);
+        }
     }
 
     /// How many requests it is of.

@@ -19,13 +19,13 @@ use crate::terminal::{print, print_json, tree_options};
 #[derive(clap::Args)]
 #[command(
     after_help = "A and B are ids of requests or traces (their first few digits do), runs, or \
-    RUN:ID. A run stands for the typical request of the other's endpoint; two runs for the endpoint \
-    that differs most between them. Without B, A is compared with its endpoint's typical request."
+    RUN:ID. A run stands for the median request of the other's endpoint; two runs for the endpoint \
+    that differs most between them. Without B, A is compared with its endpoint's median request."
 )]
 pub struct Args {
     /// A request, or a run.
     a: String,
-    /// Another; A's typical one if left out.
+    /// Another; the median one of A's endpoint if left out.
     b: Option<String>,
     /// Where ids are looked for: a run folder, a traces.jsonl, or a recording (.tsrec); the newest run in
     /// ./runs if left out.
@@ -46,7 +46,7 @@ pub struct Args {
 #[derive(Clone, Debug)]
 struct Named {
     source: PathBuf,
-    /// None: the typical request.
+    /// None: the median request.
     id: Option<String>,
 }
 
@@ -68,14 +68,14 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         (None, Some(side)) => side.trace.endpoint.clone(),
         (None, None) => most_different(&of_a, of_b.as_ref().unwrap_or(&of_a))?,
     };
-    let (usual, typical) = endpoints::usual(&a.source, &name, of_a.get(&name))?;
+    let (usual, median) = endpoints::usual(&a.source, &name, of_a.get(&name))?;
     let second = match &of_b {
         Some(of_b) => endpoints::usual(&b.source, &name, of_b.get(&name))?.1,
-        None => typical.clone(),
+        None => median.clone(),
     };
     let [found_a, found_b] = found;
     let of_b = of_b.as_ref().unwrap_or(&of_a);
-    let a = found_a.map_or_else(|| of_run(&a.source, &name, of_a.get(&name), typical), Ok)?;
+    let a = found_a.map_or_else(|| of_run(&a.source, &name, of_a.get(&name), median), Ok)?;
     let b = found_b.map_or_else(|| of_run(&b.source, &name, of_b.get(&name), second), Ok)?;
     let comparison = compare(&a.trace, &b.trace, Some(&usual));
     let sides = Sides {
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     show(args, &comparison, &sides)
 }
 
-/// What both arguments name; one alone is compared with the typical one of its run.
+/// What both arguments name; one alone is compared with the median one of its run.
 fn named(args: &Args) -> anyhow::Result<(Named, Named)> {
     let first = parse(&args.a, args)?;
     match &args.b {
@@ -95,11 +95,11 @@ fn named(args: &Args) -> anyhow::Result<(Named, Named)> {
             args.a
         ),
         None => {
-            let typical = Named {
+            let median = Named {
                 id: None,
                 ..first.clone()
             };
-            Ok((typical, first))
+            Ok((median, first))
         }
     }
 }
@@ -145,14 +145,14 @@ fn of_run(
     source: &Path,
     name: &str,
     endpoint: Option<&Endpoint>,
-    typical: Option<Trace>,
+    median: Option<Trace>,
 ) -> anyhow::Result<Side> {
     let source = source.display();
-    let trace = typical.with_context(|| format!("{source}: no whole trace of {name}"))?;
+    let trace = median.with_context(|| format!("{source}: no whole trace of {name}"))?;
     let count = endpoint.map_or(0, Endpoint::count);
     let request = trace.request_id.map(|id| id.to_string());
     let id = request.unwrap_or_else(|| trace.trace_id.to_string());
-    let words = format!("typical of {count} in {source} ({}…)", &id[..8]);
+    let words = format!("median of {count} in {source} ({}…)", &id[..8]);
     Ok(Side { trace, words })
 }
 

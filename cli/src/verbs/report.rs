@@ -9,7 +9,7 @@ use tierscope_analyzer::{Findings, Group, Tally, Verdict, compare};
 use tierscope_experiments::{each_trace, private_file};
 use tierscope_model::Trace;
 use tierscope_report::{
-    Key, Latencies, Report, Sides, SvgOptions, Typical, WATERFALLS, render_comparison_svg,
+    Key, Latencies, Median, Report, Sides, SvgOptions, WATERFALLS, render_comparison_svg,
     render_html, render_svg,
 };
 
@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
         judged_by: args.normal.to_string(),
         findings: &judged.findings,
         latencies: &judged.latencies,
-        typical: &shown.typical,
+        medians: &shown.medians,
         traces: &shown.traces,
     };
     let out = args.out.clone().unwrap_or_else(|| beside(&run));
@@ -90,7 +90,7 @@ impl Judged {
 
 /// The traces that the report shows.
 struct Shown {
-    typical: BTreeMap<String, Typical>,
+    medians: BTreeMap<String, Median>,
     traces: BTreeMap<Key, Trace>,
 }
 
@@ -108,11 +108,11 @@ impl Shown {
             }
             usuals.add(trace);
         })?;
-        let typical = usuals.found.into_iter().map(|(name, (usual, trace))| {
+        let medians = usuals.found.into_iter().map(|(name, (usual, trace))| {
             let count = judged.endpoints.get(&name).map_or(0, Endpoint::count);
             (
                 name,
-                Typical {
+                Median {
                     usual,
                     trace,
                     count,
@@ -120,7 +120,7 @@ impl Shown {
             )
         });
         Ok(Shown {
-            typical: typical.collect(),
+            medians: medians.collect(),
             traces,
         })
     }
@@ -130,12 +130,12 @@ fn key(group: &Group) -> Key {
     (group.request_id, group.trace_id)
 }
 
-/// Each finding's waterfall and comparison, and a typical waterfall per endpoint, each a file of its own.
+/// Each finding's waterfall and comparison, and a median waterfall per endpoint, each a file of its own.
 fn pictures(folder: &Path, findings: &Findings, shown: &Shown) -> anyhow::Result<()> {
     clear(folder)?;
     let svg = |trace: &Trace| render_svg(trace, &SvgOptions::default());
-    for (place, (endpoint, typical)) in shown.typical.iter().enumerate() {
-        if let Some(trace) = &typical.trace {
+    for (place, (endpoint, median)) in shown.medians.iter().enumerate() {
+        if let Some(trace) = &median.trace {
             let file = format!("endpoint-{:02}-{}.svg", place + 1, slug(endpoint));
             write(&folder.join(file), &svg(trace))?;
         }
@@ -146,21 +146,21 @@ fn pictures(folder: &Path, findings: &Findings, shown: &Shown) -> anyhow::Result
         };
         let stem = format!("finding-{:02}-{}", place + 1, slug(group.kind.name()));
         write(&folder.join(format!("{stem}.svg")), &svg(trace))?;
-        if let Some(picture) = compared(shown.typical.get(&group.endpoint), trace) {
+        if let Some(picture) = compared(shown.medians.get(&group.endpoint), trace) {
             write(&folder.join(format!("{stem}-compared.svg")), &picture)?;
         }
     }
     Ok(())
 }
 
-fn compared(typical: Option<&Typical>, trace: &Trace) -> Option<String> {
-    let typical = typical?;
-    let other = typical.trace.as_ref()?;
+fn compared(median: Option<&Median>, trace: &Trace) -> Option<String> {
+    let median = median?;
+    let other = median.trace.as_ref()?;
     let sides = Sides {
-        a: format!("typical of {}", typical.count),
+        a: format!("median of {}", median.count),
         b: format!("request {}", trace.trace_id),
     };
-    let comparison = compare(other, trace, Some(&typical.usual));
+    let comparison = compare(other, trace, Some(&median.usual));
     Some(render_comparison_svg(&comparison, &sides))
 }
 

@@ -81,7 +81,7 @@ fn broken(experiment: &Experiment, score: &Score) -> Vec<String> {
 fn story(experiment: &Experiment, outcome: &Outcome) -> anyhow::Result<String> {
     let mut text = String::new();
     for (word, trace) in [
-        ("typical", &outcome.pair.typical),
+        ("median", &outcome.pair.median),
         ("slow", &outcome.pair.slow),
     ] {
         writeln!(text, "A {word} {}:\n", trace.endpoint)?;

@@ -17,7 +17,7 @@ fn hotel(scratch: &Scratch) -> String {
 }
 
 #[test]
-fn a_trace_is_compared_with_the_typical_one_of_its_run() {
+fn a_trace_is_compared_with_the_median_one_of_its_run() {
     let scratch = Scratch::new();
     let run = hotel(&scratch);
     let shown = json(
@@ -28,7 +28,7 @@ fn a_trace_is_compared_with_the_typical_one_of_its_run() {
     let id = shown["trace_id"].as_str().expect("an id").to_owned();
     let text = tierscope(&["compare", &id, "--run", &run]).with(0).out;
     assert!(
-        text.contains("A: typical of 120 in") && text.contains(&format!("B: trace {id}")),
+        text.contains("A: median of 120 in") && text.contains(&format!("B: trace {id}")),
         "{text}"
     );
     assert!(
@@ -63,7 +63,7 @@ fn sum(rows: &serde_json::Value) -> i64 {
 }
 
 #[test]
-fn two_runs_are_compared_by_what_is_typical_of_them() {
+fn two_runs_are_compared_by_their_medians() {
     let scratch = Scratch::new();
     let run = hotel(&scratch);
     let ended = tierscope(&["compare", &run, &run]).with(0);

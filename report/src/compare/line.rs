@@ -39,10 +39,10 @@ pub(crate) fn lines<'a>(rows: &[Row<'a>]) -> Vec<Line<'a>> {
 fn level<'a>(rows: &[Row<'a>], above: &[bool], lines: &mut Vec<Line<'a>>) {
     let mut left = rows;
     while let Some((row, rest)) = left.split_first() {
-        let way = way(row);
+        let way = whole_way(row, rows);
         let parts = rest
             .iter()
-            .take_while(|next| way.is_some() && self::way(next) == way);
+            .take_while(|next| way.is_some() && label::hop(next.span) == way);
         let (parts, rest) = rest.split_at(parts.count());
         let more = [above, &[!rest.is_empty()]].concat();
         let folds = row.children.iter().all(is_noise);
@@ -52,6 +52,7 @@ fn level<'a>(rows: &[Row<'a>], above: &[bool], lines: &mut Vec<Line<'a>>) {
         }
         if let Some(way) = way.filter(|_| !parts.is_empty()) {
             line.name = format!("network {way}");
+            line.normal = row.way_normal;
         }
         lines.push(line);
         if !folds {
@@ -61,9 +62,14 @@ fn level<'a>(rows: &[Row<'a>], above: &[bool], lines: &mut Vec<Line<'a>>) {
     }
 }
 
-/// Both ends of the way that a row without a difference is a part of.
-fn way(row: &Row<'_>) -> Option<String> {
-    label::hop(row.span).filter(|_| is_noise(row))
+/// Both ends of the way that a row is a part of, where all parts of it stand together and none differs.
+fn whole_way(row: &Row<'_>, siblings: &[Row<'_>]) -> Option<String> {
+    let way = label::hop(row.span)?;
+    let is_part = |row: &&Row<'_>| label::hop(row.span).as_deref() == Some(&way);
+    let first = siblings.iter().position(|row| is_part(&row))?;
+    let parts = siblings[first..].iter().take_while(is_part);
+    let is_whole = parts.clone().count() == siblings.iter().filter(is_part).count();
+    (is_whole && parts.clone().all(is_noise)).then_some(way)
 }
 
 fn line<'a>(row: &Row<'a>, folds: bool, more: Vec<bool>) -> Line<'a> {
@@ -89,7 +95,6 @@ fn line<'a>(row: &Row<'a>, folds: bool, more: Vec<bool>) -> Line<'a> {
 fn add(line: &mut Line<'_>, part: &Row<'_>) {
     line.delta_ns += part.whole_delta_ns();
     line.folded |= !part.children.is_empty();
-    line.normal = None;
     line.tag = Tag::Same;
     for (sum, cell) in [(&mut line.a, &part.a), (&mut line.b, &part.b)] {
         let Some(cell) = cell else { continue };

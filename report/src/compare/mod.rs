@@ -12,7 +12,7 @@ pub use sentence::sentence;
 use crate::TreeOptions;
 use crate::duration::human;
 
-/// Which two traces these are, in words: `request 4bf9…`, `typical of 4,812 requests`.
+/// Which two traces these are, in words: `request 4bf9…`, `median of 4,812 requests`.
 #[derive(Clone, Debug, Default)]
 pub struct Sides {
     /// The first.
@@ -69,11 +69,22 @@ pub(crate) fn name(line: &Line<'_>) -> String {
     format!("{}{times}{folded}", line.name)
 }
 
-/// Where a row's own time normally lies: `1.20 to 5.00 ms`; nothing where that is not known.
+/// What a row's own time differs by; `0` where it has none, as what only passes its time on to others.
+pub(crate) fn difference(line: &Line<'_>) -> String {
+    match line.delta_ns {
+        0 => "0".to_owned(),
+        nanos => signed(nanos),
+    }
+}
+
+/// Where a row's own time normally lies: `1.20 to 5.00 ms`; `–` where that is not known.
 pub(crate) fn normal(line: &Line<'_>) -> String {
     let Some(normal) = line.normal else {
-        return String::new();
+        return "–".to_owned();
     };
+    if normal.to_ns == 0 {
+        return "none".to_owned();
+    }
     let (from, to) = (human(normal.from_ns), human(normal.to_ns));
     match (from.split_once(' '), to.split_once(' ')) {
         _ if from == to => to,

@@ -2,7 +2,7 @@
 
 use tierscope_analyzer::{Comparison, Tag};
 
-use super::{Line, Sides, durations, lines, name, normal, sentence, share, signed};
+use super::{Line, Sides, difference, durations, lines, name, normal, sentence, share, signed};
 use crate::TreeOptions;
 use crate::duration::human;
 use crate::text::{clip, visible_clip, width};
@@ -73,11 +73,8 @@ impl<'c, 'a> Table<'c, 'a> {
     fn new(comparison: &'c Comparison<'a>, options: &TreeOptions, paint: &'c Paint) -> Self {
         let lines = lines(&comparison.rows);
         let wide = options.width >= WIDE && lines.iter().any(|line| line.normal.is_some());
-        let normal = lines
-            .iter()
-            .map(|line| width(&normal(line)))
-            .max()
-            .unwrap_or(0);
+        let normal = lines.iter().map(|line| width(&normal(line))).max();
+        let normal = normal.unwrap_or(0);
         let last = if wide { TAG + 2 + normal } else { TAG };
         let taken = 2 * (DURATION + 2) + DELTA + 2 + SHARE + 2 + 2 + last;
         let longest = lines
@@ -114,7 +111,7 @@ impl<'c, 'a> Table<'c, 'a> {
         let branch = self.branch(line);
         let label = clip(&name(line), self.name.saturating_sub(width(&branch)).max(8));
         let [a, b] = durations(line).map(Painted::plain);
-        let delta = Painted::plain(signed(line.delta_ns));
+        let delta = Painted::plain(difference(line));
         let share = Painted::plain(share(line.delta_ns, self.comparison.delta_ns));
         let tag = Painted::plain(line.tag.name().to_owned());
         let normal = Painted::plain(if self.wide {

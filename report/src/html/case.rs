@@ -4,6 +4,7 @@ use maud::{Markup, PreEscaped, html};
 use tierscope_analyzer::{Finding, Flagged, Group};
 use tierscope_model::Trace;
 
+use super::prose::prose;
 use super::{Report, WATERFALLS, comparison, evidence, excess};
 use crate::duration::human;
 use crate::findings;
@@ -44,13 +45,13 @@ fn case(report: &Report<'_>, place: usize, group: &Group) -> Markup {
     html! {
         details class="case" id={ "f" (place + 1) } open[place < OPEN] {
             summary { (title(place, group)) }
-            p class="sentence" { (visible_clip(&group.sentence, 2_000)) }
-            p class="threshold" { b { "Threshold: " } (visible_clip(&group.threshold, 500)) }
+            p class="sentence" { (prose(&group.sentence, 2_000)) }
+            p class="threshold" { b { "Threshold: " } (prose(&group.threshold, 500)) }
             @if let Some(request) = dearest { (why(request)) }
             @if let Some(trace) = trace {
                 (waterfall(trace, &trace_id(place), finding))
-                @if let Some(typical) = report.typical.get(&group.endpoint) {
-                    (comparison::part(typical, trace))
+                @if let Some(median) = report.medians.get(&group.endpoint) {
+                    (comparison::part(median, trace))
                 }
                 (evidence::part(trace, finding.and_then(|found| found.span)))
             }

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use tierscope_analyzer::Change;
 
 use super::Report;
+use super::prose::prose;
 use crate::duration::human;
-use crate::text::visible_clip;
 
 /// Most changes that are told.
 const TOLD: usize = 100;
@@ -26,7 +26,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                             th scope="col" { "Change" }
                             th scope="col" class="number" { "When" }
                             th scope="col" class="number" { "Requests" }
-                            th scope="col" class="number" { "Cost" }
+                            th scope="col" class="number" aria-sort="descending" { "Cost" }
                             th scope="col" { "What" }
                         } }
                         tbody {
@@ -37,8 +37,8 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                                     td class="number" data-v=(change.requests) { (change.requests) }
                                     td class="number" data-v=(change.cost_ns) { (human(change.cost_ns)) }
                                     td {
-                                        (visible_clip(&change.sentence, 1_000))
-                                        div class="of" { "Threshold: " (visible_clip(&change.threshold, 300)) }
+                                        (prose(&change.sentence, 1_000))
+                                        div class="of" { "Threshold: " (prose(&change.threshold, 300)) }
                                     }
                                 }
                             }

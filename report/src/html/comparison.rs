@@ -1,11 +1,11 @@
-//! A request beside a typical one of its endpoint.
+//! A request beside the median one of its endpoint.
 
 use maud::{Markup, html};
 use tierscope_analyzer::{Cell, Comparison, compare};
 use tierscope_model::{Nanos, Trace};
 
-use super::Typical;
-use crate::compare::{Line, durations, lines, name, normal, sentence, share, signed};
+use super::Median;
+use crate::compare::{Line, difference, durations, lines, name, normal, sentence, share, signed};
 use crate::duration::human;
 use crate::text::visible_clip;
 use crate::tier::Tiers;
@@ -15,17 +15,17 @@ const WIDE: f64 = 1_000.0;
 /// Colours of tiers.
 const TIERS: usize = 6;
 
-/// The sentence and the table; nothing where the typical request is this one, or there is none.
-pub(super) fn part(typical: &Typical, trace: &Trace) -> Markup {
-    let other = typical.trace.as_ref();
+/// The sentence and the table; nothing where the median request is this one, or there is none.
+pub(super) fn part(median: &Median, trace: &Trace) -> Markup {
+    let other = median.trace.as_ref();
     let Some(other) = other.filter(|other| other.trace_id != trace.trace_id) else {
         return html! {};
     };
-    let comparison = compare(other, trace, Some(&typical.usual));
+    let comparison = compare(other, trace, Some(&median.usual));
     html! {
-        h3 { "Compared with a typical request" }
+        h3 { "Compared with the median request" }
         p { (sentence(&comparison)) }
-        (table(&comparison, typical.count))
+        (table(&comparison, median.count))
     }
 }
 
@@ -41,13 +41,13 @@ fn table(comparison: &Comparison<'_>, count: u64) -> Markup {
             table class="comparison" {
                 thead { tr {
                     th scope="col" { "Span" }
-                    th scope="col" class="bars" { "Typical above, this one below" }
-                    th scope="col" class="number" title=(format!("median of {count}")) { "Typical" }
+                    th scope="col" class="bars" { "Median one above, this one below" }
+                    th scope="col" class="number" title=(format!("the median request of {count}")) { "Median" }
                     th scope="col" class="number" { "This" }
-                    th scope="col" class="number" { "Δ" }
+                    th scope="col" class="number" title="of its own time, without the rows under it" { "Δ" }
                     th scope="col" class="number" { "Share" }
-                    th scope="col" { "" }
-                    th scope="col" { "Normal" }
+                    th scope="col" { span class="unseen" { "What became of it" } }
+                    th scope="col" title="its own time in the middle four fifths of the requests" { "Normal" }
                 } }
                 tbody {
                     @for line in &lines { (row(line, &tiers, end, comparison.delta_ns)) }
@@ -73,21 +73,38 @@ fn row(line: &Line<'_>, tiers: &Tiers<'_>, end: Nanos, whole: i64) -> Markup {
         () if line.delta_ns > 0 => "worse",
         () => "better",
     };
+    let unknown = line
+        .normal
+        .is_none()
+        .then_some("not known: too few requests of this endpoint");
     let depth = (line.more.len().saturating_sub(1)).min(20);
     html! {
         tr class=(class) {
             th scope="row" class={ "d" (depth) } title=(visible_clip(line.service, 60)) {
                 i class={ "swatch t" (tier) } {} (name(line))
             }
-            td class="bars" { (bars(line, tier, end)) }
+            td class="bars" title=(hover(line)) { (bars(line, tier, end)) }
             td class="number" { (a) }
             td class="number" { (b) }
-            td class="number delta" { (signed(line.delta_ns)) }
+            td class="number delta" { (difference(line)) }
             td class="number delta" { (share(line.delta_ns, whole)) }
             td class="delta" { (line.tag.name()) }
-            td class="normal" { (normal(line)) }
+            td class="normal" title=[unknown] { (normal(line)) }
         }
     }
+}
+
+/// What may be too short to be seen.
+fn hover(line: &Line<'_>) -> String {
+    let side = |cell: &Option<Cell>| match cell
+        .as_ref()
+        .zip(cell.as_ref().and_then(|c| c.stretches.first()))
+    {
+        Some((cell, (from, _))) => format!("{} from {}", human(cell.duration_ns), human(*from)),
+        None => "not there".to_owned(),
+    };
+    let [a, b] = [&line.a, &line.b].map(side);
+    format!("{}: median {a}; this {b}", name(line))
 }
 
 fn bars(line: &Line<'_>, tier: usize, end: Nanos) -> Markup {

@@ -8,12 +8,12 @@ use super::{Report, case, plot};
 use crate::duration::human;
 use crate::text::visible_clip;
 
-/// The id of the JSON of an endpoint's typical trace.
+/// The id of the JSON of an endpoint's median trace.
 pub(super) fn trace_id(place: usize) -> String {
     format!("trace-e{}", place + 1)
 }
 
-/// A table of all, then each with its pictures and its typical request.
+/// A table of all, then each with its pictures and its median request.
 pub(super) fn section(report: &Report<'_>) -> Markup {
     html! {
         section id="endpoints" {
@@ -46,7 +46,7 @@ fn table(report: &Report<'_>) -> Markup {
         div class="scroll" {
             table class="sortable" id="latencies" {
                 thead { tr {
-                    th scope="col" { "Endpoint" }
+                    th scope="col" aria-sort="ascending" { "Endpoint" }
                     @for name in ["Requests", "p50", "p90", "p99", "p99.9", "Greatest", "Flagged", "Held up by the host"] {
                         th scope="col" class="number" { (name) }
                     }
@@ -83,7 +83,7 @@ fn endpoint(report: &Report<'_>, place: usize, name: &str, latency: &Latency) ->
                 (figure(plot::over_time(latency, &flagged, time),
                     "Latency over time: median (line) to p99 (band); red dots are flagged requests"))
             }
-            (typical(report, name))
+            (median(report, name))
         }
     }
 }
@@ -100,15 +100,15 @@ fn figure(picture: Result<String, plot::Failed>, caption: &str) -> Markup {
     }
 }
 
-/// The endpoint's typical request, folded away.
-fn typical(report: &Report<'_>, name: &str) -> Markup {
-    let place = report.typical.keys().position(|key| key == name);
-    let typical = report.typical.get(name);
-    let trace = typical.and_then(|typical| typical.trace.as_ref());
+/// The endpoint's median request, folded away.
+fn median(report: &Report<'_>, name: &str) -> Markup {
+    let place = report.medians.keys().position(|key| key == name);
+    let median = report.medians.get(name);
+    let trace = median.and_then(|median| median.trace.as_ref());
     html! {
         @if let (Some(place), Some(trace)) = (place, trace) {
-            details class="typical" {
-                summary { "A typical request, " (human(trace.duration())) }
+            details class="median" {
+                summary { "The median request, " (human(trace.duration())) }
                 (case::waterfall(trace, &trace_id(place), None))
             }
         }

@@ -10,6 +10,9 @@ use crate::text::visible_clip;
 /// A part under this share of the difference is told with the other small ones.
 const SMALL: f64 = 0.005;
 
+/// What the word means.
+pub(super) const TYPICAL: &str = "typical: the mean of the endpoint’s requests from p25 to p75";
+
 /// A part of the difference.
 #[derive(Debug, PartialEq)]
 struct Part<'a> {
@@ -33,7 +36,7 @@ pub(super) fn table(request: &Flagged) -> Markup {
                 thead { tr {
                     th scope="col" { "Where" }
                     th scope="col" { "What went on" }
-                    th scope="col" class="number" { "Δ to typical" }
+                    th scope="col" class="number" title=(TYPICAL) { "Over typical" }
                     th scope="col" class="number" { "Share" }
                     th scope="col" class="bars" { span class="unseen" { "To scale" } }
                 } }

@@ -13,6 +13,7 @@ mod latency;
 mod overview;
 mod page;
 mod plot;
+mod prose;
 mod requests;
 mod trace_data;
 
@@ -40,8 +41,8 @@ pub struct Report<'a> {
     pub findings: &'a Findings,
     /// How long its requests took.
     pub latencies: &'a Latencies,
-    /// What is usual of an endpoint, and a typical request of it.
-    pub typical: &'a BTreeMap<String, Typical>,
+    /// What is usual of an endpoint, and the median request of it.
+    pub medians: &'a BTreeMap<String, Median>,
     /// The dearest request of each finding.
     pub traces: &'a BTreeMap<Key, Trace>,
 }
@@ -51,7 +52,7 @@ pub type Key = (Option<RequestId>, TraceId);
 
 /// What is usual of an endpoint.
 #[derive(Debug, Default)]
-pub struct Typical {
+pub struct Median {
     /// Time by path.
     pub usual: Usual,
     /// A request of median duration.

@@ -64,7 +64,7 @@ fn table(groups: &[Group]) -> Markup {
                     th scope="col" { "Finding" }
                     th scope="col" { "Endpoint, the dearest first" }
                     th scope="col" class="number" { "Requests" }
-                    th scope="col" class="number" { "Cost in all" }
+                    th scope="col" class="number" aria-sort="descending" { "Cost in all" }
                     th scope="col" class="number" { "Dearest" }
                 } }
                 tbody {

@@ -91,11 +91,11 @@ fn data(report: &Report<'_>) -> Markup {
     let dearest = groups
         .enumerate()
         .filter_map(|(place, group)| Some((case::trace_id(place), report.trace(group)?)));
-    let typical = report.typical.values().enumerate();
-    let typical = typical
-        .filter_map(|(place, typical)| Some((endpoints::trace_id(place), typical.trace.as_ref()?)));
+    let medians = report.medians.values().enumerate();
+    let medians = medians
+        .filter_map(|(place, median)| Some((endpoints::trace_id(place), median.trace.as_ref()?)));
     html! {
-        @for (id, trace) in dearest.chain(typical) {
+        @for (id, trace) in dearest.chain(medians) {
             script type="application/json" id=(id) { (PreEscaped(trace_data::json(trace))) }
         }
     }

@@ -6,6 +6,8 @@ use maud::{Markup, html};
 use tierscope_analyzer::Flagged;
 
 use super::Report;
+use super::excess::TYPICAL;
+use super::prose::prose;
 use crate::compare::signed;
 use crate::duration::human;
 use crate::text::visible_clip;
@@ -78,9 +80,9 @@ fn table(report: &Report<'_>, requests: &[Flagged]) -> Markup {
                     th scope="col" { "Request" }
                     th scope="col" { "Endpoint" }
                     th scope="col" class="number" { "Took" }
-                    th scope="col" class="number" { "Over typical" }
+                    th scope="col" class="number" title=(TYPICAL) { "Over typical" }
                     th scope="col" { "Findings" }
-                    th scope="col" class="number" { "Cost" }
+                    th scope="col" class="number" aria-sort="descending" { "Cost" }
                 } }
                 tbody { @for request in requests { (row(report, request)) } }
             }
@@ -104,7 +106,7 @@ fn row(report: &Report<'_>, request: &Flagged) -> Markup {
             td class="number" data-v=(request.excess_ns) { (signed(request.excess_ns)) }
             td class="told" {
                 @for found in request.findings.iter().take(3) {
-                    div { b { (found.kind.name()) } " " (visible_clip(&found.sentence, 400)) }
+                    div { b { (found.kind.name()) } " " (prose(&found.sentence, 400)) }
                 }
             }
             td class="number" data-v=(cost) { (human(cost)) }

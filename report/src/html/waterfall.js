@@ -122,11 +122,13 @@
       element.setAttribute("aria-label", `${span.name}, ${human(span.length)}`);
       element.tabIndex = -1;
       const name = make("div", "wf-name");
-      name.style.paddingLeft = `${4 + Math.min(depth, 16) * 11}px`;
+      name.style.paddingLeft = `${4 + Math.min(depth, 16) * 9}px`;
       name.title = span.name;
       const twist = make("span", "twist");
       name.append(twist, make("i", `swatch t${span.tier % 6}`), make("span", "text", span.name));
       const plot = make("div", "wf-plot");
+      // Whatever is too short to be seen, or to be pointed at.
+      plot.title = `${span.name}: ${human(span.length)} from ${human(span.start)}`;
       element.append(name, plot, make("div", "wf-length", human(span.length)));
       return { element, plot, twist };
     }
@@ -379,7 +381,10 @@
       for (const [key, value] of span.attributes ?? []) {
         const [name, text] = [this.data.texts[key], this.data.texts[value]];
         const long = text.length > LONG ? "long" : "";
-        all.append(make("dt", long, name), make("dd", long, text));
+        const term = make("dt", long);
+        // It breaks between its words.
+        for (const word of name.split(/(?<=[._])/)) term.append(word, make("wbr"));
+        all.append(term, make("dd", long, text));
       }
       parts.push(all);
       this.panel.replaceChildren(...parts);

@@ -8,7 +8,9 @@ use super::palette::{self, ERROR, GRID, INK, MUTED};
 use super::scale::Scale;
 use super::xml::{Font, Xml};
 use super::{MARGIN, WIDTH};
-use crate::compare::{Line, Sides, durations, lines, name, normal, sentence, share, signed};
+use crate::compare::{
+    Line, Sides, difference, durations, lines, name, normal, sentence, share, signed,
+};
 use crate::duration::human;
 use crate::text::{clip, visible_clip, width};
 use crate::tier::Tiers;
@@ -140,9 +142,14 @@ impl Picture<'_, '_> {
         for (x, text) in COLUMNS.into_iter().zip(["A", "B", "Δ", "share"]) {
             xml.text((x, top - 9.0), right, text);
         }
-        if self.comparison.all().iter().any(|row| row.normal.is_some()) {
+        if self.knows_normal() {
             xml.text((NORMAL, top - 9.0), Font::new(11.0, MUTED), "normal");
         }
+    }
+
+    fn knows_normal(&self) -> bool {
+        let mut rows = self.comparison.rows.iter();
+        rows.any(|row| row.normal.is_some())
     }
 
     fn line(&self, xml: &mut Xml, line: &Line<'_>, place: usize, y: f64) {
@@ -192,14 +199,16 @@ impl Picture<'_, '_> {
         let texts = [
             (a, quiet),
             (b, quiet),
-            (signed(line.delta_ns), loud),
+            (difference(line), loud),
             (share, loud),
         ];
         for (x, (text, font)) in COLUMNS.into_iter().zip(texts) {
             xml.text((x, y), font, &text);
         }
         xml.text((TAGS, y), Font::new(11.0, colour), line.tag.name());
-        xml.text((NORMAL, y), Font::new(11.0, MUTED), &normal(line));
+        if self.knows_normal() {
+            xml.text((NORMAL, y), Font::new(11.0, MUTED), &normal(line));
+        }
     }
 
     /// The sum of all rows.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tierscope_analyzer::{Baseline, Findings, Judge, Tally, Usual};
-use tierscope_model::{RequestId, Timestamp, Trace, TraceId};
-use tierscope_report::{Key, Latencies, Report, Typical, render_html};
+use tierscope_model::{RequestId, Timestamp, Trace, TraceId, attr};
+use tierscope_report::{Key, Latencies, Median, Report, render_html};
 
 use crate::common::{hostile, n_plus_one};
 
@@ -53,11 +53,38 @@ fn numbered(mut trace: Trace, number: u64, times: u64) -> Trace {
     trace
 }
 
+/// A thousand requests, each with a finding, of more causes than a page has room for; and what was found.
+pub fn thousand() -> (Vec<Trace>, Findings) {
+    let mut baseline = Baseline::new();
+    (0..NORMAL).for_each(|number| baseline.learn(&numbered(n_plus_one(2), number, 1)));
+    let traces: Vec<Trace> = (0..1_000)
+        .map(|n| numbered(asking(n % 120), n, 1))
+        .collect();
+    let judge = Judge::new(baseline).with_windows(1_000_000_000);
+    let findings = judged(judge, &traces);
+    (traces, findings)
+}
+
+/// A request that runs a statement of its own kind again and again.
+fn asking(number: u64) -> Trace {
+    let mut trace = n_plus_one(12);
+    for span in &mut trace.spans {
+        let text = span.attributes.text(attr::DB_QUERY_TEXT);
+        if let Some(other) = text.map(|text| format!("{text} LIMIT {number}")) {
+            span.attributes.set(attr::DB_QUERY_TEXT, other);
+        }
+    }
+    trace
+}
+
 /// Judges the traces by themselves.
 pub fn findings(traces: &[Trace]) -> Findings {
     let mut baseline = Baseline::new();
     traces.iter().for_each(|trace| baseline.learn(trace));
-    let mut judge = Judge::of_same(baseline).with_windows(1_000_000_000);
+    judged(Judge::of_same(baseline).with_windows(1_000_000_000), traces)
+}
+
+fn judged(mut judge: Judge, traces: &[Trace]) -> Findings {
     let mut tally = Tally::default();
     for trace in traces {
         tally.add(&trace.endpoint, judge.judge(trace));
@@ -68,14 +95,14 @@ pub fn findings(traces: &[Trace]) -> Findings {
 /// The page.
 pub fn page(traces: &[Trace], findings: &Findings) -> String {
     let mut latencies = Latencies::default();
-    let mut typical: BTreeMap<String, Typical> = BTreeMap::new();
+    let mut medians: BTreeMap<String, Median> = BTreeMap::new();
     for trace in traces {
         let mut found = findings.requests.iter();
         let flagged = found.any(|request| request.trace_id == trace.trace_id);
         latencies.add(trace, flagged);
-        let known = typical
+        let known = medians
             .entry(trace.endpoint.clone())
-            .or_insert_with(|| Typical {
+            .or_insert_with(|| Median {
                 usual: Usual::default(),
                 trace: Some(trace.clone()),
                 count: NORMAL,
@@ -90,7 +117,7 @@ pub fn page(traces: &[Trace], findings: &Findings) -> String {
         judged_by: "themselves".to_owned(),
         findings,
         latencies: &latencies,
-        typical: &typical,
+        medians: &medians,
         traces: &all,
     })
 }

@@ -15,6 +15,10 @@ use crate::html::latency::Latency;
 const WIDTH: u32 = 460;
 /// Columns of the picture.
 const COLUMNS: usize = 56;
+/// The axis of counts ends at so many times the highest column: the names of lines stand above it.
+const HEADROOM: f64 = 6.0;
+/// Height of a line's name, as a share of the picture's.
+const NAME: f64 = 0.085;
 /// Where the axis of counts begins: a column of one request is seen.
 const FOOT: f64 = 0.6;
 
@@ -28,7 +32,7 @@ pub(in crate::html) fn distribution(
         let area = area(&mut picture, WIDTH);
         let (least, most) = range(&latency.all);
         let columns = columns(&latency.all, (least, most));
-        let top = columns.iter().map(|(_, n)| *n).max().unwrap_or(1) as f64 * 2.0;
+        let top = columns.iter().map(|(_, n)| *n).max().unwrap_or(1) as f64 * HEADROOM;
         let across = (least..most)
             .log_scale()
             .with_key_points(ticks(least, most));
@@ -41,31 +45,37 @@ pub(in crate::html) fn distribution(
             let column = [(*from, FOOT), (*to, *n as f64)];
             put(&mut chart, Rectangle::new(column, SOFT.filled()))?;
         }
-        for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
-            quantile(&mut chart, latency.quantile(share), name)?;
+        for (row, (share, name)) in [(0.5, "p50"), (0.99, "p99")].into_iter().enumerate() {
+            quantile(&mut chart, latency.quantile(share), name, row)?;
         }
         let foot =
             |request: &Flagged| chart.backend_coord(&(request.duration_ns.max(1) as f64, FOOT));
-        let marks = marks(flagged, foot);
+        let marks = marks(flagged, foot, chart.plotting_area().get_pixel_range());
         area.present().map_err(failed)?;
         marks
     };
     Ok(with_marks(&picture, &marks, |(x, y)| {
-        format!("<path d=\"M{x} {y}v-10\" stroke=\"#dc2626\" stroke-width=\"2\"/>")
+        format!("<path d=\"M{x} {y}m0 4v-12\" stroke=\"#dc2626\" stroke-width=\"2\"/>")
     }))
 }
 
-/// A line from foot to top, with its name and value on the side that has room.
-fn quantile(chart: &mut Chart<'_, '_, Log, Log>, nanos: Nanos, name: &str) -> Result<(), Failed> {
+/// A line from the foot up to its name, which stands with its value on the side that has room; one name per row.
+fn quantile(
+    chart: &mut Chart<'_, '_, Log, Log>,
+    nanos: Nanos,
+    name: &str,
+    row: usize,
+) -> Result<(), Failed> {
     let x = nanos.max(1) as f64;
     let (across, up) = (chart.x_range(), chart.y_range());
-    put(chart, PathElement::new([(x, FOOT), (x, up.end)], STRONG))?;
+    let top = up.end * (FOOT / up.end).powf(NAME * row as f64);
+    put(chart, PathElement::new([(x, FOOT), (x, top)], STRONG))?;
     let is_right = (x / across.start).ln() > 0.65 * (across.end / across.start).ln();
     let side = if is_right { HPos::Right } else { HPos::Left };
     let style = ("sans-serif", 12).into_font().color(&INK);
     let style = style.pos(Pos::new(side, VPos::Top));
-    let words = format!("\u{2009}{name} {}\u{2009}", human(nanos));
-    put(chart, Text::new(words, (x, up.end * 0.95), style))
+    let words = format!("\u{2002}{name} {}\u{2002}", human(nanos));
+    put(chart, Text::new(words, (x, top), style))
 }
 
 /// Columns of equal width on a logarithmic axis: their edges, and how many requests each has.

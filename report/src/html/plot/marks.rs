@@ -1,6 +1,7 @@
 //! Flagged requests in a picture: each a link to its row.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use tierscope_analyzer::Flagged;
 
@@ -9,6 +10,8 @@ use crate::html::requests::anchor;
 
 /// Most requests that are marked; of more, the dearest.
 const MOST: usize = 300;
+/// Of a dot, in pixels.
+pub(super) const RADIUS: i32 = 4;
 
 /// Where a flagged request stands in a picture, in pixels.
 pub(super) struct Mark<'a> {
@@ -16,17 +19,23 @@ pub(super) struct Mark<'a> {
     request: &'a Flagged,
 }
 
-/// Finds each request's place.
+/// Finds each request's place: wholly in the picture's `inside`, also at its edges.
 pub(super) fn marks<'a>(
     flagged: &[&'a Flagged],
     place: impl Fn(&Flagged) -> (i32, i32),
+    inside: (Range<i32>, Range<i32>),
 ) -> Vec<Mark<'a>> {
     let dearest = flagged.iter().take(MOST);
-    let mark = |request: &&'a Flagged| Mark {
-        at: place(request),
-        request,
+    let mark = |request: &&'a Flagged| {
+        let (x, y) = place(request);
+        let at = (within(x, &inside.0), within(y, &inside.1));
+        Mark { at, request }
     };
     dearest.map(mark).collect()
+}
+
+fn within(at: i32, range: &Range<i32>) -> i32 {
+    at.min(range.end - RADIUS).max(range.start + RADIUS)
 }
 
 /// The picture, as wide as its room, with the marks in it; `draw` says how one looks.

@@ -5,7 +5,7 @@ use tierscope_analyzer::Flagged;
 use tierscope_model::{Nanos, Timestamp};
 
 use super::chart::{area, builder, mesh, put};
-use super::marks::{marks, with_marks};
+use super::marks::{RADIUS, marks, with_marks};
 use super::ticks::{text, ticks};
 use super::{Failed, SOFT, STRONG, failed, range};
 use crate::html::latency::Latency;
@@ -42,12 +42,12 @@ pub(in crate::html) fn over_time(
             let at = seconds(request.start.since(origin));
             chart.backend_coord(&(at, request.duration_ns.max(1) as f64))
         };
-        let marks = marks(flagged, dot);
+        let marks = marks(flagged, dot, chart.plotting_area().get_pixel_range());
         area.present().map_err(failed)?;
         marks
     };
     Ok(with_marks(&picture, &marks, |(x, y)| {
-        format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" fill=\"#dc2626\"/>")
+        format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{RADIUS}\" fill=\"#dc2626\"/>")
     }))
 }
 

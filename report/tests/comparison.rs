@@ -82,6 +82,22 @@ fn a_difference_that_is_usual_is_still_told() {
 }
 
 #[test]
+fn a_way_of_bytes_has_a_range_of_its_own() {
+    let (few, many) = (n_plus_one(2), n_plus_one(15));
+    let mut usual = Usual::default();
+    (0..20).for_each(|_| usual.learn(&few));
+    let text = text(&compare(&few, &many, Some(&usual)), 160);
+    let normal = |name: &str| {
+        let row = text.lines().find(|line| line.contains(name)).expect(name);
+        row.rsplit("  ").next().expect("columns").trim()
+    };
+    let way = normal("network loadgen → nginx");
+    assert!(["110 µs", "111 µs"].contains(&way), "60 + 50: {text}");
+    assert_eq!(normal("└─ GET /api/users/{id}/orders"), "none", "{text}");
+    assert!(!text.contains('–'), "all is known: {text}");
+}
+
+#[test]
 fn hostile_text_stays_text() {
     let (a, b) = (slow(), hostile());
     let comparison = compare(&a, &b, None);

@@ -4,7 +4,7 @@ mod line;
 mod sentence;
 mod table;
 
-use tierscope_analyzer::{Cell, Comparison};
+use tierscope_analyzer::{Cell, Comparison, Tag};
 
 pub(crate) use line::{Line, lines};
 pub use sentence::sentence;
@@ -67,6 +67,12 @@ pub(crate) fn name(line: &Line<'_>) -> String {
     };
     let folded = if line.folded { " ▸" } else { "" };
     format!("{}{times}{folded}", line.name)
+}
+
+/// Whether a difference makes it worse; where only rows under it have one, whether there is more of it.
+pub(crate) fn is_worse(line: &Line<'_>) -> bool {
+    let is_more = matches!(line.tag, Tag::Added | Tag::MoreCalls);
+    line.delta_ns > 0 || line.delta_ns == 0 && is_more
 }
 
 /// What a row's own time differs by; `0` where it has none, as what only passes its time on to others.

@@ -5,7 +5,9 @@ use tierscope_analyzer::{Cell, Comparison, compare};
 use tierscope_model::{Nanos, Trace};
 
 use super::Median;
-use crate::compare::{Line, difference, durations, lines, name, normal, sentence, share, signed};
+use crate::compare::{
+    Line, difference, durations, is_worse, lines, name, normal, sentence, share, signed,
+};
 use crate::duration::human;
 use crate::text::visible_clip;
 use crate::tier::Tiers;
@@ -70,7 +72,7 @@ fn row(line: &Line<'_>, tiers: &Tiers<'_>, end: Nanos, whole: i64) -> Markup {
     let tier = tiers.index(line.service) % TIERS;
     let class = match () {
         () if line.noise => "noise",
-        () if line.delta_ns > 0 => "worse",
+        () if is_worse(line) => "worse",
         () => "better",
     };
     let unknown = line

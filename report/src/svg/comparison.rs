@@ -9,7 +9,7 @@ use super::scale::Scale;
 use super::xml::{Font, Xml};
 use super::{MARGIN, WIDTH};
 use crate::compare::{
-    Line, Sides, difference, durations, lines, name, normal, sentence, share, signed,
+    Line, Sides, difference, durations, is_worse, lines, name, normal, sentence, share, signed,
 };
 use crate::duration::human;
 use crate::text::{clip, visible_clip, width};
@@ -171,17 +171,24 @@ impl Picture<'_, '_> {
         let font = Font::new(12.0, ink);
         let font = if line.noise { font } else { font.bold() };
         xml.text((x + 9.0, base), font, &clip(&name(line), room));
-        self.bar(xml, &line.a, y + 4.0, palette::soft(tier));
-        self.bar(xml, &line.b, y + 5.0 + BAR, palette::strong(tier));
+        let opacity = if line.noise { "0.5" } else { "1" };
+        self.bar(xml, &line.a, y + 4.0, (palette::soft(tier), opacity));
+        self.bar(
+            xml,
+            &line.b,
+            y + 5.0 + BAR,
+            (palette::strong(tier), opacity),
+        );
         self.numbers(xml, line, base);
         xml.close("g");
     }
 
-    fn bar(&self, xml: &mut Xml, cell: &Option<Cell>, y: f64, fill: &str) {
+    fn bar(&self, xml: &mut Xml, cell: &Option<Cell>, y: f64, (fill, opacity): (&str, &str)) {
         for (from, to) in cell.iter().flat_map(|cell| &cell.stretches) {
             let [from, to] = [from, to].map(|at| self.scale.x(Timestamp(*at)));
             let area = (from, y, (to - from).max(1.5), BAR);
-            xml.rect(area, &[("rx", "1.5"), ("fill", fill)]);
+            let look = [("rx", "1.5"), ("fill", fill), ("fill-opacity", opacity)];
+            xml.rect(area, &look);
         }
     }
 
@@ -190,7 +197,7 @@ impl Picture<'_, '_> {
         let share = share(line.delta_ns, self.comparison.delta_ns);
         let colour = match () {
             () if line.noise => MUTED,
-            () if line.delta_ns > 0 => WORSE,
+            () if is_worse(line) => WORSE,
             () => BETTER,
         };
         let strong = |font: Font| if line.noise { font } else { font.bold() };

@@ -135,9 +135,8 @@ impl Assembler {
         while let Some(event) = self.order.pop() {
             self.handle(event);
         }
-        let mut finished = std::mem::take(&mut self.finished);
-        self.connections.finish(self.now, &mut finished);
-        self.place_all(finished);
+        self.connections.finish(self.now, &mut self.finished);
+        self.place_finished();
         for parts in self.requests.take_all(&mut self.apps) {
             self.build(parts);
         }
@@ -205,8 +204,7 @@ impl Assembler {
             }
             Body::Filtered(_) => {}
         }
-        let finished = std::mem::take(&mut self.finished);
-        self.place_all(finished);
+        self.place_finished();
         self.sweep();
     }
 
@@ -272,10 +270,13 @@ impl Assembler {
         self.threads.mark(tid, mark, until);
     }
 
-    fn place_all(&mut self, finished: Vec<Exchange>) {
-        for exchange in finished {
+    fn place_finished(&mut self) {
+        // They are large: their room is kept.
+        let mut finished = std::mem::take(&mut self.finished);
+        for exchange in finished.drain(..) {
             self.place(exchange);
         }
+        self.finished = finished;
     }
 
     fn place(&mut self, exchange: Exchange) {
@@ -387,10 +388,9 @@ impl Assembler {
             return;
         }
         self.swept = self.now;
-        let mut finished = Vec::new();
         self.connections
-            .sweep(self.now, self.options.response_timeout, &mut finished);
-        self.place_all(finished);
+            .sweep(self.now, self.options.response_timeout, &mut self.finished);
+        self.place_finished();
         for parts in self
             .requests
             .take_ready(self.now, &mut self.apps, &self.connections)

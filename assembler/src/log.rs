@@ -72,6 +72,11 @@ impl<T> Log<T> {
             .zip(self.entries.range(at.min(self.entries.len())..))
     }
 
+    /// The entry at place `at`, and its time.
+    pub(crate) fn at(&self, at: usize) -> Option<(Timestamp, &T)> {
+        self.time(at).zip(self.get(at))
+    }
+
     /// The time of the entry at place `at`.
     pub(crate) fn time(&self, at: usize) -> Option<Timestamp> {
         self.times.get(at).copied()

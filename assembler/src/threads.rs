@@ -175,7 +175,8 @@ impl Threads {
     ) -> Vec<Slice> {
         let others = || self.of_process(pid).filter(|(other, _)| *other != tid);
         let slices = poller::in_place(self.slices(tid, from, to), others, &self.lost);
-        let Some(thread) = self.known.get(&tid) else {
+        let ran = slices.iter().any(|slice| slice.doing == Doing::Running);
+        let Some(thread) = self.known.get(&tid).filter(|_| ran) else {
             return slices;
         };
         let mut out = Vec::with_capacity(slices.len());

@@ -97,15 +97,9 @@ impl Timeline {
         to: Timestamp,
         lost: &'a [Lost],
     ) -> impl Iterator<Item = Piece<'a>> {
-        let next = self.returns.until(from);
-        let mut on = next.checked_sub(1).and_then(|at| self.returns.time(at));
-        let told = self.returns.from(next).map(move |back| {
-            let before = on.replace(back.0);
-            around(before, back, lost)
-        });
         Pieces {
             timeline: self,
-            told,
+            next: self.returns.until(from),
             lost,
             at: from,
             to,
@@ -147,10 +141,10 @@ fn around<'a>(
 }
 
 /// The pieces in `[at, to]`.
-struct Pieces<'a, I> {
+struct Pieces<'a> {
     timeline: &'a Timeline,
-    /// The bounds that each return from the first behind `at` on tells.
-    told: I,
+    /// The place of the next return.
+    next: usize,
     lost: &'a [Lost],
     at: Timestamp,
     to: Timestamp,
@@ -160,11 +154,16 @@ struct Pieces<'a, I> {
     ended: bool,
 }
 
-impl<'a, I: Iterator<Item = [Bound<'a>; 3]>> Pieces<'a, I> {
+impl<'a> Pieces<'a> {
     fn bound(&mut self) -> Bound<'a> {
         if self.left == 0 {
-            match self.told.next() {
-                Some(bounds) => (self.bounds, self.left) = (bounds, 3),
+            let returns = &self.timeline.returns;
+            match returns.at(self.next) {
+                Some(back) => {
+                    let before = self.next.checked_sub(1).and_then(|at| returns.time(at));
+                    (self.bounds, self.left) = (around(before, back, self.lost), 3);
+                    self.next += 1;
+                }
                 None if self.ended => return (self.to, Doing::Unknown, None),
                 None => {
                     self.ended = true;
@@ -177,7 +176,7 @@ impl<'a, I: Iterator<Item = [Bound<'a>; 3]>> Pieces<'a, I> {
     }
 }
 
-impl<'a, I: Iterator<Item = [Bound<'a>; 3]>> Iterator for Pieces<'a, I> {
+impl<'a> Iterator for Pieces<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {

@@ -158,7 +158,7 @@ impl Clone for Attributes {
         if self.is_empty() {
             return Attributes::new();
         }
-        let mut pairs = Vec::with_capacity(self.0.len() + ROOM / 2);
+        let mut pairs = Vec::with_capacity(self.0.len() + ROOM);
         pairs.extend_from_slice(&self.0);
         Attributes(pairs)
     }
@@ -180,7 +180,9 @@ impl Attributes {
     /// Sets `key`, replacing its earlier value.
     pub fn set(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
-        match self.0.iter_mut().find(|(k, _)| *k == key) {
+        // As texts: how they are kept takes longer to compare.
+        let name = key.0.as_str();
+        match self.0.iter_mut().find(|(k, _)| k.0.as_str() == name) {
             Some(slot) => slot.1 = value,
             None => {
                 if self.0.is_empty() {

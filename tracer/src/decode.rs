@@ -278,6 +278,7 @@ fn time(ts: u64) -> Option<Timestamp> {
 /// What stands before the first NUL.
 fn utf8(bytes: &[u8]) -> SmolStr {
     match str::from_utf8(bytes) {
+        Ok("") => SmolStr::default(),
         Ok(text) => text.into(),
         Err(_) => String::from_utf8_lossy(bytes).into(),
     }

@@ -2,8 +2,8 @@
 
 use tierscope_model::{Body, Event, Nanos, SocketCookie, Timestamp};
 
-/// `event`, `shift` nanoseconds later, in repetition `turn`.
-pub fn again(mut event: Event, shift: Nanos, turn: u64) -> Event {
+/// Makes of `event` the one that is `shift` nanoseconds later, in repetition `turn`.
+pub fn again(event: &mut Event, shift: Nanos, turn: u64) {
     let later = |time: &mut Timestamp| *time = *time + shift;
     let other = |cookie: &mut SocketCookie| cookie.0 += turn << 40;
     later(&mut event.time);
@@ -54,5 +54,4 @@ pub fn again(mut event: Event, shift: Nanos, turn: u64) -> Event {
         | Body::Stack(_)
         | Body::Turned(_) => {}
     }
-    event
 }

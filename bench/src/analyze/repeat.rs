@@ -39,12 +39,12 @@ pub fn run(recording: &Path, times: u64, out: Option<&Path>) -> anyhow::Result<(
     for turn in 0..times {
         let mut first = None;
         for event in Reader::open(recording)? {
-            let event = event?;
+            let mut event = event?;
             let first = *first.get_or_insert(event.time);
             if turn > 0 && event.time == first {
                 shift = (last + PAUSE).since(first);
             }
-            let event = again(event, shift, turn);
+            again(&mut event, shift, turn);
             last = last.max(event.time);
             assembler.push(event);
             write(assembler.take(), out.as_mut())?;

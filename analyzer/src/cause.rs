@@ -13,6 +13,8 @@ use crate::finding::Kind;
 pub enum CauseKind {
     /// A lost segment kept bytes from their reader.
     Retransmit,
+    /// A packet that its sender's own host had dropped waited to be sent anew.
+    SendFailure,
     /// Bytes lay in a socket's receive queue while their reader did something else, or slept.
     Unread,
     /// A thread was runnable and had no CPU, or bytes lay unread for that reason.
@@ -73,8 +75,9 @@ impl Cause {
 
 impl CauseKind {
     /// All of them.
-    pub(crate) const ALL: [CauseKind; 16] = [
+    pub(crate) const ALL: [CauseKind; 17] = [
         CauseKind::Retransmit,
+        CauseKind::SendFailure,
         CauseKind::Unread,
         CauseKind::RunQueue,
         CauseKind::Throttled,
@@ -96,7 +99,11 @@ impl CauseKind {
     pub fn is_way(self) -> bool {
         matches!(
             self,
-            CauseKind::Retransmit | CauseKind::Unread | CauseKind::Send | CauseKind::Wire
+            CauseKind::Retransmit
+                | CauseKind::SendFailure
+                | CauseKind::Unread
+                | CauseKind::Send
+                | CauseKind::Wire
         )
     }
 
@@ -104,6 +111,7 @@ impl CauseKind {
     pub fn finding(self) -> Kind {
         match self {
             CauseKind::Retransmit => Kind::Retransmit,
+            CauseKind::SendFailure => Kind::SendFailure,
             CauseKind::Unread => Kind::SocketBuffer,
             CauseKind::RunQueue => Kind::RunQueue,
             CauseKind::Throttled => Kind::Throttled,
@@ -124,6 +132,7 @@ impl CauseKind {
     pub fn name(self) -> &'static str {
         match self {
             CauseKind::Retransmit => "retransmit",
+            CauseKind::SendFailure => "send failure",
             CauseKind::Unread => "receive queue",
             CauseKind::RunQueue => "run queue",
             CauseKind::Throttled => "CPU quota",

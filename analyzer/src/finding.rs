@@ -19,6 +19,8 @@ pub enum Kind {
     SocketBuffer,
     /// A lost segment was waited for.
     Retransmit,
+    /// The sender's own host dropped a packet before it left.
+    SendFailure,
     /// A thread waited for a CPU.
     RunQueue,
     /// A thread's cgroup had used its CPU quota up.
@@ -53,11 +55,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 20] = [
         Kind::SlowQuery,
         Kind::NPlusOne,
         Kind::SocketBuffer,
         Kind::Retransmit,
+        Kind::SendFailure,
         Kind::RunQueue,
         Kind::Throttled,
         Kind::PoolWait,
@@ -99,6 +102,7 @@ impl Kind {
             Kind::NPlusOne => "N+1 queries",
             Kind::SocketBuffer => "socket-buffer wait",
             Kind::Retransmit => "retransmit",
+            Kind::SendFailure => "send failure",
             Kind::RunQueue => "run-queue wait",
             Kind::Throttled => "CPU quota",
             Kind::PoolWait => "pool wait",

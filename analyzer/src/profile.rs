@@ -233,6 +233,7 @@ fn merge_equal<K: Ord + Copy>(list: &mut Vec<(K, u64)>) {
 fn kind(role: Role, state: State, span: &Span) -> CauseKind {
     match (role, state) {
         (_, State::Hole) => CauseKind::Retransmit,
+        (_, State::Dropped) => CauseKind::SendFailure,
         (_, State::Stopped) => CauseKind::Stopped,
         (_, State::Throttled) => CauseKind::Throttled,
         (_, State::Runnable | State::UnreadRunnable) => CauseKind::RunQueue,

@@ -9,6 +9,8 @@ use crate::tree::{RECEIVER_FULL, Tree};
 pub(crate) enum Role {
     /// A lost segment's hole in a message.
     Hole,
+    /// A packet's second try, after its sender's own host had dropped it.
+    Failure,
     /// The wait in a receive queue, or for accept(2).
     Queue,
     /// First write → last byte handed to the device.
@@ -76,6 +78,7 @@ fn server(at: usize, trace: &Trace, tree: &Tree) -> Role {
 fn internal(span: &Span, parent: Role) -> Role {
     match (span.name.as_str(), parent) {
         ("retransmit hole", _) => Role::Hole,
+        ("send failure", _) => Role::Failure,
         ("accept" | RECEIVER_FULL, _) => Role::Queue,
         ("connect", _) => Role::Wire,
         ("db pool wait", _) => Role::Pool,

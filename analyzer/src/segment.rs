@@ -13,6 +13,8 @@ use crate::tree::Tree;
 pub enum State {
     /// A lost segment kept bytes from their reader.
     Hole,
+    /// A packet that its own host had dropped waited to be sent anew.
+    Dropped,
     /// Bytes were there and nobody read them.
     Unread,
     /// The same, and their reader was runnable and had no CPU.
@@ -42,6 +44,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Hole => "retransmit hole",
+            State::Dropped => "dropped, not sent",
             State::Unread => "unread",
             State::UnreadRunnable => "unread, no CPU",
             State::Runnable => "runnable",
@@ -133,7 +136,7 @@ impl<'a> Cutter<'a> {
     fn slices(&self, span: usize, from: Timestamp, to: Timestamp) -> &'a [Slice] {
         let own = matches!(
             self.roles[span],
-            Role::Queue | Role::Hole | Role::Send | Role::Wire
+            Role::Queue | Role::Hole | Role::Failure | Role::Send | Role::Wire
         );
         let told = self.told[span].filter(|told| !own || *told == span);
         let Some(told) = told else { return &[] };
@@ -174,6 +177,7 @@ fn state(role: Role, span: &Span, slice: Option<&Slice>) -> State {
     let reason = slice.and_then(|slice| slice.reason.as_deref());
     match (role, doing) {
         (Role::Hole, _) => State::Hole,
+        (Role::Failure, _) => State::Dropped,
         (_, Doing::Waiting) if reason == Some("stopped") => State::Stopped,
         _ if slice.is_some_and(Slice::is_throttled) => State::Throttled,
         (Role::Queue, Doing::Runnable) => State::UnreadRunnable,

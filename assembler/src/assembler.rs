@@ -195,6 +195,7 @@ impl Assembler {
                 self.connections
                     .transmit(&transmit, time, &mut self.finished);
             }
+            Body::Dropped(dropped) => self.connections.dropped(&dropped, time),
             Body::Accepted(accepted) => self.connections.accepted(&accepted, time),
             Body::Skipped(skipped) => self.connections.skipped(&skipped),
             Body::Turned(turned) => {

@@ -1,11 +1,12 @@
 //! Pass 2: sockets become connections, and each connection's bytes become exchanges.
 
 use tierscope_model::{
-    Arrive, Incomplete, Nanos, Protocol, Recv, RequestId, Retransmit, Send, Skipped, Socket,
-    SocketCookie, SocketRole, Timestamp, Transmit,
+    Arrive, Dropped, Incomplete, Nanos, Protocol, Recv, RequestId, Retransmit, Send, Skipped,
+    Socket, SocketCookie, SocketRole, Timestamp, Transmit,
 };
 use tierscope_wire::http::starts_like_head;
 
+use crate::dropped;
 use crate::exchange::{End, Exchange, Facts};
 use crate::http::{HttpTalk, Side};
 use crate::piece::Piece;
@@ -319,6 +320,14 @@ impl Connection {
         let lo = stream.offset(transmit.seq);
         let hi = lo + u64::from(transmit.end_seq.wrapping_sub(transmit.seq));
         stream.departed(lo, hi, time);
+    }
+
+    /// A packet of what end `end` wrote was dropped on its host.
+    pub(crate) fn dropped(&mut self, end: usize, dropped: &Dropped, time: Timestamp) {
+        let stream = &mut self.streams[end];
+        let lo = stream.offset(dropped.seq);
+        let hi = lo + u64::from(dropped.end_seq.wrapping_sub(dropped.seq));
+        stream.dropped(dropped::Dropped { lo, hi, time });
     }
 
     /// Bytes that end `end` wrote are whole messages of exchanges that are not seen.

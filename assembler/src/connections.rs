@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tierscope_model::{
-    Accepted, Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Skipped, Socket, SocketCookie,
-    Timestamp, Transmit,
+    Accepted, Dropped, Incomplete, Nanos, Recv, RequestId, Retransmit, Send, Skipped, Socket,
+    SocketCookie, Timestamp, Transmit,
 };
 
 use crate::connection::Connection;
@@ -144,6 +144,12 @@ impl Connections {
         if let Some((connection, end, tally)) = self.find(transmit.cookie) {
             connection.transmit(end, transmit, time);
             connection.finished(time, tally, out);
+        }
+    }
+
+    pub(crate) fn dropped(&mut self, dropped: &Dropped, time: Timestamp) {
+        if let Some((connection, end, _)) = self.find(dropped.cookie) {
+            connection.dropped(end, dropped, time);
         }
     }
 

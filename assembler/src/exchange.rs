@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tierscope_model::{Incomplete, Nanos, SocketCookie, Timestamp};
 
+use crate::dropped::{self, Failure};
 use crate::full;
 use crate::http::HttpFacts;
 use crate::postgres::PgFacts;
@@ -51,6 +52,8 @@ pub(crate) struct Passage {
     pub(crate) retransmits: Retransmits,
     /// When its bytes waited at the sender for a reader.
     pub(crate) full: Vec<full::Stretch>,
+    /// When they waited there because the host had dropped them.
+    pub(crate) failures: Vec<Failure>,
 }
 
 impl Passage {
@@ -79,6 +82,7 @@ impl Passage {
             last_reader: took.map(|r| r.by),
             retransmits: Retransmits::measure(stream, range.lo, hi),
             full: full::stretches(stream, range.lo, hi),
+            failures: dropped::failures(stream, range.lo, hi),
         }
     }
 

@@ -12,6 +12,7 @@ use tierscope_model::{
 };
 
 use crate::counts::Counts;
+use crate::dropped::Failure;
 use crate::exchange::{End, Exchange, Passage};
 use crate::joined::{Part, joined};
 use crate::passage::{self, Gaps};
@@ -221,22 +222,38 @@ fn describe(part: &mut Span, resent: &Retransmits) {
 
 /// The stretches of `send` in which its bytes waited for the receiver.
 fn full(send: &Span, passage: &Passage, receiver: &Arc<Resource>) -> Vec<Span> {
-    let within = |&(start, end): &(Timestamp, Timestamp)| {
-        let time = (start.max(send.start), end.min(send.end));
-        let link = Link {
-            span_id: send.span_id,
-            evidence: send.parent.as_ref()?.evidence.clone(),
-        };
-        let id = derive(passage::FULL, &[send.span_id.0, start.0]);
-        let resource = receiver.clone();
-        let mut span = internal(id, Some(link), passage::FULL, time, resource);
-        let direction = send.attributes.get(attr::DIRECTION).cloned();
-        if let Some(direction) = direction {
-            span.attributes.set(attr::DIRECTION, direction);
-        }
-        (time.0 < time.1).then_some(span)
-    };
+    let within = |time: &(Timestamp, Timestamp)| inside(send, passage::FULL, *time, receiver);
     passage.full.iter().filter_map(within).collect()
+}
+
+/// Those in which its bytes waited because their own host had dropped them.
+fn failures(send: &Span, passage: &Passage) -> Vec<Span> {
+    let within = |failure: &Failure| {
+        let mut span = inside(send, passage::FAILURE, failure.time, &send.resource)?;
+        span.attributes.set(attr::DROPPED, failure.packets);
+        Some(span)
+    };
+    passage.failures.iter().filter_map(within).collect()
+}
+
+/// What of a time lies within a part of a way; none if nothing does.
+fn inside(
+    part: &Span,
+    name: &'static str,
+    (start, end): (Timestamp, Timestamp),
+    resource: &Arc<Resource>,
+) -> Option<Span> {
+    let time = (start.max(part.start), end.min(part.end));
+    let link = Link {
+        span_id: part.span_id,
+        evidence: part.parent.as_ref()?.evidence.clone(),
+    };
+    let id = derive(name, &[part.span_id.0, start.0]);
+    let mut span = internal(id, Some(link), name, time, resource.clone());
+    if let Some(direction) = part.attributes.get(attr::DIRECTION) {
+        span.attributes.set(attr::DIRECTION, direction.clone());
+    }
+    (time.0 < time.1).then_some(span)
 }
 
 /// The two ways of one exchange.
@@ -291,6 +308,7 @@ impl Way<'_> {
             };
             if matches!(stretch.name, passage::SEND | passage::TRANSFER) {
                 inside.extend(full(&part, passage, to));
+                inside.extend(failures(&part, passage));
             }
             out.push(part);
             out.append(&mut inside);

@@ -17,6 +17,7 @@ mod checks;
 mod connection;
 mod connections;
 mod counts;
+mod dropped;
 mod endpoint;
 mod exchange;
 mod file_spans;

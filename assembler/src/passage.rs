@@ -16,6 +16,9 @@ pub(crate) const QUEUE: &str = "receive queue";
 /// What of the first two was spent waiting for the receiver to read what had come before.
 pub(crate) const FULL: &str = "receive queue full";
 
+/// What of the first was spent in TCP's hands again: the host had dropped a packet before it left.
+pub(crate) const FAILURE: &str = "send failure";
+
 /// What the kernel of a recording had no hook for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gaps {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tierscope_model::{Nanos, Timestamp};
 
+use crate::dropped::Dropped;
 use crate::log::insert;
 use crate::retransmit::Resent;
 
@@ -67,6 +68,7 @@ pub(crate) struct Stream {
     arrivals: VecDeque<Arrival>,
     reads: VecDeque<Read>,
     retransmits: VecDeque<Resent>,
+    drops: VecDeque<Dropped>,
     /// Segments that came though the receiver had all of them, and when.
     repeats: VecDeque<(u64, u64, Timestamp)>,
     ahead: BTreeMap<u64, (u64, Timestamp)>,
@@ -239,6 +241,19 @@ impl Stream {
         self.retransmits.iter().filter(holds)
     }
 
+    /// A packet was dropped on its sender's host. Of a message that is finished it tells nothing.
+    pub(crate) fn dropped(&mut self, dropped: Dropped) {
+        if dropped.hi > self.pruned {
+            self.drops.push_back(dropped);
+        }
+    }
+
+    /// Packets with bytes of `[lo, hi)` that were dropped on their sender's host, in order of time.
+    pub(crate) fn drops_in(&self, lo: u64, hi: u64) -> impl Iterator<Item = &Dropped> {
+        let holds = move |dropped: &&Dropped| dropped.lo < hi && lo < dropped.hi;
+        self.drops.iter().filter(holds)
+    }
+
     /// When segments came that hold bytes of `[lo, hi)` and that the receiver had all of.
     pub(crate) fn repeats_in(&self, lo: u64, hi: u64) -> impl Iterator<Item = Timestamp> {
         let holds = move |repeat: &&(u64, u64, Timestamp)| repeat.0 < hi && lo < repeat.1;
@@ -285,6 +300,7 @@ impl Stream {
         drop_below(&mut self.reads, offset, |r| r.hi);
         self.retransmits.retain(|r| r.hi > offset);
         self.repeats.retain(|r| r.1 > offset);
+        self.drops.retain(|d| d.hi > offset);
         self.ahead.retain(|_, (hi, _)| *hi > offset);
         self.pruned = self.pruned.max(offset);
         // What was not seen to leave by now never will be.
@@ -300,6 +316,7 @@ impl Stream {
             + self.ahead.len()
             + self.retransmits.len()
             + self.repeats.len()
+            + self.drops.len()
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Body {
     Skipped(Skipped),
     /// A thread turned to something that the sample leaves out.
     Turned(Turned),
+    /// A packet was dropped on its sender's host.
+    Dropped(Dropped),
 }
 
 /// How a socket came to be traced.
@@ -314,6 +316,17 @@ pub struct Filtered {
 /// Bytes `[seq, end_seq)` left for the device for the first time, after their call's exit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transmit {
+    /// Sending socket.
+    pub cookie: SocketCookie,
+    /// First sequence number.
+    pub seq: u32,
+    /// One past the last.
+    pub end_seq: u32,
+}
+
+/// A packet of bytes `[seq, end_seq)` was dropped on its sender's host before any of them had left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dropped {
     /// Sending socket.
     pub cookie: SocketCookie,
     /// First sequence number.

@@ -15,9 +15,9 @@ mod trace;
 
 pub use attribute::{Attributes, Key, Value};
 pub use event::{
-    Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
-    FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
-    Retransmit, Send, Skipped, Socket, SocketRole, Stack, Switch, Transmit, Turned, Usdt,
+    Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Dropped, Event, File,
+    FileId, FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol,
+    Recv, Retransmit, Send, Skipped, Socket, SocketRole, Stack, Switch, Transmit, Turned, Usdt,
 };
 pub use evidence::{Evidence, Link};
 pub use id::{IdError, RequestId, SocketCookie, SpanId, TraceId};

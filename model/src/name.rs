@@ -72,6 +72,8 @@ pub mod attr {
     pub const FILE_OPERATION: &str = "tierscope.file.operation";
     /// PostgreSQL exchange: `prepare`, `query`, `simple query`, `close`.
     pub const DB_EXCHANGE: &str = "tierscope.db.exchange";
+    /// Packets of a message that were dropped on their sender's host before they had left.
+    pub const DROPPED: &str = "tierscope.dropped";
     /// Bytes of a message that were sent again.
     pub const RETRANSMIT_BYTES: &str = "tierscope.retransmit.bytes";
     /// Nanoseconds for which bytes sent again kept in-order data from the reader.

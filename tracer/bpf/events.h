@@ -55,6 +55,7 @@ enum ts_kind {
 	/* The next two where requests are sampled. */
 	TS_KIND_SKIPPED = 19,
 	TS_KIND_TURNED = 20,
+	TS_KIND_DROPPED = 21,
 };
 
 /* What a socket speaks, judged by content and kept for the connection. */
@@ -97,12 +98,13 @@ enum ts_program {
 	TS_PROGRAM_FILE = 15,
 	TS_PROGRAM_BLOCK = 16,
 	TS_PROGRAM_BUFFERS = 17,
-	TS_PROGRAM_COUNT = 18,
+	TS_PROGRAM_DROPPED = 18,
+	TS_PROGRAM_COUNT = 19,
 };
 
 /* Why an event of a traced socket or process was left out. */
 enum ts_filter {
-	TS_FILTER_PURE_ACK = 0,       /* a segment without data, come or sent again */
+	TS_FILTER_PURE_ACK = 0,       /* a segment without data: come, sent again, dropped */
 	TS_FILTER_PEEK = 1,           /* nothing was taken: MSG_PEEK, an empty buffer, the end again */
 	TS_FILTER_RECV_ERROR = 2,     /* EAGAIN and its like */
 	TS_FILTER_SEND_ERROR = 3,
@@ -113,7 +115,7 @@ enum ts_filter {
 	TS_FILTER_SEND_OVERLAP = 8,   /* two threads in one socket's send: this one's goes on as a record of its own */
 	TS_FILTER_RESYNC = 9,         /* bytes went by unread (splice, urgent data): the cursor follows the kernel's */
 	TS_FILTER_TEXT_FAULT = 10,    /* a probe's string or argument was not in memory: empty, or 0 */
-	TS_FILTER_SENT_AGAIN = 11,    /* bytes at the device that had been there: a retransmit, a second device */
+	TS_FILTER_SENT_AGAIN = 11,    /* bytes at the device, or dropped, that had left before: a retransmit, a second device */
 	TS_FILTER_UNTRACED = 12,      /* what the hooks saw of others: their sockets, switches, files, blocks */
 	TS_FILTER_SAMPLED_OUT = 13,   /* requests that the sample leaves out */
 	TS_FILTER_NOT_A_FILE = 14,    /* a traced process's reads and writes of sockets, pipes and the like */
@@ -237,6 +239,14 @@ struct ts_arrive {
 
 /* Bytes [seq, end_seq) left for the device for the first time, after their call's exit. */
 struct ts_transmit {
+	struct ts_head head;
+	ts_u64 cookie;
+	ts_u32 seq;
+	ts_u32 end_seq;
+};
+
+/* A packet of bytes [seq, end_seq) was dropped on its sender's host before any of them had left. */
+struct ts_dropped {
 	struct ts_head head;
 	ts_u64 cookie;
 	ts_u32 seq;

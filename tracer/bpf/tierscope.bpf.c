@@ -29,6 +29,7 @@
 #include "send.bpf.c"
 #include "recv.bpf.c"
 #include "transmit.bpf.c"
+#include "dropped.bpf.c"
 #include "arrive.bpf.c"
 #include "retransmit.bpf.c"
 #include "accept.bpf.c"

@@ -31,15 +31,19 @@ static __always_inline struct sock *full_socket(const struct sk_buff *skb)
 static __always_inline struct range packet_range(const struct sock *sk, const struct sk_buff *skb)
 {
 	const unsigned char *header = skb->head + skb->transport_header;
+	u64 before_tcp = (u64)header - (u64)skb->data;
 	struct tcp_start tcp;
 	struct range r = {};
+
+	/* The compiler would go on with halves of these pointers, which the verifier refuses. */
+	barrier_var(before_tcp);
 
 	if (bpf_probe_read_kernel(&tcp, sizeof(tcp), header))
 		return r;
 	if (tcp.dest != sk->__sk_common.skc_dport || bpf_ntohs(tcp.source) != sk->__sk_common.skc_num)
 		return r;
 	r.seq = bpf_ntohl(tcp.seq);
-	r.end_seq = r.seq + skb->len - (header - skb->data) - (tcp.offset >> 4) * 4;
+	r.end_seq = r.seq + skb->len - before_tcp - (tcp.offset >> 4) * 4;
 	return r;
 }
 

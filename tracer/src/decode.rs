@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use thiserror::Error;
 use tierscope_model::{
-    Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Event, File, FileId,
-    FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol, Recv,
-    Retransmit, Send, Skipped, SmolStr, Socket, SocketCookie, SocketRole, Stack, Switch, Timestamp,
-    Transmit, Turned, Usdt,
+    Accepted, Arrive, Before, Block, BlockOperation, Body, Buffers, Close, Dropped, Event, File,
+    FileId, FileName, FileOperation, Filtered, Loss, Off, Probe, Process, ProcessChange, Protocol,
+    Recv, Retransmit, Send, Skipped, SmolStr, Socket, SocketCookie, SocketRole, Stack, Switch,
+    Timestamp, Transmit, Turned, Usdt,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -147,6 +147,7 @@ pub fn decode(record: &[u8]) -> Result<Event, DecodeError> {
         TS_KIND_STACK => Body::Stack(stack(raw)?),
         TS_KIND_SKIPPED => Body::Skipped(skipped(raw)?),
         TS_KIND_TURNED => Body::Turned(turned(raw)?),
+        TS_KIND_DROPPED => Body::Dropped(dropped(raw)?),
         _ => return Err(DecodeError::UnknownKind(head.kind)),
     };
     Ok(Event {
@@ -405,6 +406,15 @@ fn transmit(raw: Raw<'_>) -> Result<Transmit, DecodeError> {
         cookie: SocketCookie(transmit.cookie),
         seq: transmit.seq,
         end_seq: transmit.end_seq,
+    })
+}
+
+fn dropped(raw: Raw<'_>) -> Result<Dropped, DecodeError> {
+    let dropped: ts_dropped = raw.fixed()?;
+    Ok(Dropped {
+        cookie: SocketCookie(dropped.cookie),
+        seq: dropped.seq,
+        end_seq: dropped.end_seq,
     })
 }
 

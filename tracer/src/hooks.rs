@@ -111,6 +111,11 @@ pub const HOOKS: &[Hook] = &[
         without: Some("send and wire: not measured apart"),
     },
     Hook {
+        event: "packet dropped",
+        forms: &[&[tp("dropped", "kfree_skb")]],
+        without: Some("send failures: told as slow sends"),
+    },
+    Hook {
         event: "segment arrives",
         forms: &[&[tp("arrive", "tcp_probe")]],
         without: Some("receive queue: not measured"),

@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, u32)] = &[
     ("recv", TS_PROGRAM_RECV),
     ("recv_exit", TS_PROGRAM_RECV),
     ("transmit", TS_PROGRAM_TRANSMIT),
+    ("dropped", TS_PROGRAM_DROPPED),
     ("arrive", TS_PROGRAM_ARRIVE),
     ("retransmit", TS_PROGRAM_RETRANSMIT),
     ("retransmit_sent", TS_PROGRAM_RETRANSMIT),

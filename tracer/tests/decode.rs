@@ -37,6 +37,7 @@ fn every_kind_is_decoded() {
         Body::Stack(stack),
         Body::Skipped(skipped),
         Body::Turned(turned),
+        Body::Dropped(dropped),
     ] = &bodies[..]
     else {
         panic!("{bodies:?}")
@@ -46,6 +47,10 @@ fn every_kind_is_decoded() {
         ("127.0.0.1:80".into(), "[::1]:4000".into())
     );
     assert_eq!((skipped.seq, skipped.end_seq), (100, 150));
+    assert_eq!(
+        (dropped.cookie.0, dropped.seq, dropped.end_seq),
+        (7, 100, 150)
+    );
     assert_eq!((turned.pid, turned.tid), (2, 3));
     assert_eq!(socket.role, SocketRole::Accept);
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Waits of every kind: the time on the critical path that is put down to one cause.
 
-use tierscope_model::Nanos;
+use tierscope_model::{Nanos, Span};
 
 use super::repeats::Repeats;
 use super::{Case, pool, reader, told};
@@ -70,6 +70,7 @@ fn sentence(case: &Case<'_>, id: CauseId, cause: &Cause, value: Nanos) -> String
     let (took, of) = (ms(value), &*cause.of);
     match cause.kind {
         CauseKind::Retransmit => retransmit(case, id, of, value),
+        CauseKind::SendFailure => send_failure(case, id, of, value),
         CauseKind::Unread => {
             let meanwhile = reader::meanwhile(case, id);
             format!(
@@ -127,6 +128,17 @@ fn retransmit(case: &Case<'_>, id: CauseId, of: &str, value: Nanos) -> String {
     let resent = resent.unwrap_or_default();
     format!(
         "a retransmit {of} held {} of this request{resent}",
+        ms(value)
+    )
+}
+
+fn send_failure(case: &Case<'_>, id: CauseId, of: &str, value: Nanos) -> String {
+    let dropped = |span: &Span| span.attributes.int(tierscope_model::attr::DROPPED);
+    let packets = case.worst(id).and_then(dropped).unwrap_or(1).unsigned_abs();
+    let sender = of.split_once(" → ").map_or(of, |(from, _)| from);
+    format!(
+        "{sender}'s own host dropped {} {of} before it left; TCP sent it {} later",
+        count(packets, "packet"),
         ms(value)
     )
 }

@@ -186,6 +186,17 @@ fn an_answer_that_does_not_leave() {
 }
 
 #[test]
+fn an_answer_that_its_own_host_dropped() {
+    let found = with(|r| (r.unsent, r.dropped) = (204 * MS, 1));
+    let words =
+        ["app's own host dropped 1 packet app → nginx before it left; TCP sent it 204.0 ms later"];
+    says(&found, Kind::SendFailure, 204 * MS, &words);
+    assert_eq!(found.findings.len(), 1, "{found:?}");
+    let twice = with(|r| (r.unsent, r.dropped) = (604 * MS, 2));
+    says(&twice, Kind::SendFailure, 604 * MS, &["dropped 2 packets"]);
+}
+
+#[test]
 fn waits_of_other_kinds() {
     says(
         &with(|r| r.runnable = 30 * MS),

@@ -34,6 +34,8 @@ pub struct Request {
     pub unsent: u64,
     /// That is because nginx does not read it.
     pub full: bool,
+    /// Or because the app's host dropped so many packets of it.
+    pub dropped: u64,
     pub cpu: u64,
     pub runnable: u64,
     /// What keeps threads runnable without a CPU is a quota.
@@ -62,6 +64,7 @@ impl Request {
             hole: 0,
             unsent: 0,
             full: false,
+            dropped: 0,
             cpu: 400_000 + jitter,
             runnable: jitter / 20,
             throttled: false,
@@ -173,6 +176,13 @@ impl<'a> Maker<'a> {
             let unsent = self.request.unsent;
             self.slice(full, Doing::Waiting, unsent, Some("epoll_wait"));
             self.close(full);
+        } else if self.request.dropped > 0 {
+            self.leaf(send, "send failure", self.request.unsent);
+            if let Some(failure) = self.spans.last_mut() {
+                let attributes = &mut failure.attributes;
+                attributes.set(attr::DROPPED, self.request.dropped);
+                attributes.set(attr::DIRECTION, "response");
+            }
         } else {
             self.now += self.request.unsent;
         }

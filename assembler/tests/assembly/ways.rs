@@ -2,8 +2,8 @@
 
 use tierscope_assembler::Options;
 use tierscope_model::{
-    Accepted, Arrive, Body, Protocol, Recv, RequestId, Retransmit, Send, Socket, SocketCookie,
-    SocketRole, Span, SpanKind, Timestamp, Trace, Transmit, attr,
+    Accepted, Arrive, Body, Dropped, Protocol, Recv, RequestId, Retransmit, Send, Socket,
+    SocketCookie, SocketRole, Span, SpanKind, Timestamp, Trace, Transmit, attr,
 };
 
 use crate::common::world::{APP, CLIENT, Conn, NGINX, World};
@@ -74,6 +74,18 @@ impl Scene {
                 seq,
                 end_seq,
                 segments: 1,
+            }),
+        );
+    }
+
+    fn dropped(&mut self, seq: u32, end_seq: u32, time: u64) {
+        let cookie = self.conn.cookies[1];
+        self.at(
+            time,
+            Body::Dropped(Dropped {
+                cookie,
+                seq,
+                end_seq,
             }),
         );
     }
@@ -205,6 +217,43 @@ fn an_answer_that_its_reader_lets_lie_waits_for_it_at_the_sender() {
     assert_eq!(full.resource.pid, CLIENT);
     let queue = answer_part(&trace, "receive queue");
     assert_eq!(times(queue), (T + 60 * MS + 70, T + 90 * MS));
+}
+
+#[test]
+fn a_packet_that_its_own_host_dropped_is_sent_later() {
+    const MS: u64 = 1_000_000;
+    let mut scene = Scene::asked();
+    let seq = scene.answers(2_060, (T, T + 100));
+    scene.leaves(seq, seq + 1_000, T + 20);
+    scene.comes(seq, seq + 1_000, seq, T + 30);
+    scene.dropped(seq + 1_000, seq + 2_060, T + 40);
+    // TCP's first trial fails as well.
+    scene.dropped(seq + 1_000, seq + 2_060, T + 200 * MS);
+    scene.leaves(seq + 1_000, seq + 2_060, T + 600 * MS);
+    scene.comes(seq + 1_000, seq + 2_060, seq + 1_000, T + 600 * MS + 20);
+    scene.reads(T + 601 * MS);
+    let trace = scene.trace();
+    let send = answer_part(&trace, "send");
+    assert_eq!(times(send), (T, T + 600 * MS));
+    let failure = answer_part(&trace, "send failure");
+    assert_eq!(times(failure), (T + 40, T + 600 * MS));
+    assert_eq!(failure.parent_id(), Some(send.span_id));
+    assert_eq!(failure.resource.pid, NGINX);
+    assert_eq!(failure.attributes.int(attr::DROPPED), Some(2));
+}
+
+#[test]
+fn what_was_dropped_and_not_seen_to_leave_failed_until_it_came() {
+    let mut scene = Scene::asked();
+    let seq = scene.answers(1_060, (T, T + 100));
+    scene.dropped(seq, seq + 1_060, T + 40);
+    scene.comes(seq, seq + 1_060, seq, T + 900);
+    scene.reads(T + 1_000);
+    let trace = scene.trace();
+    let transfer = answer_part(&trace, "transfer");
+    let failure = answer_part(&trace, "send failure");
+    assert_eq!(times(failure), (T + 40, T + 900));
+    assert_eq!(failure.parent_id(), Some(transfer.span_id));
 }
 
 #[test]

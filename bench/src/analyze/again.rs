@@ -44,6 +44,7 @@ pub fn again(event: &mut Event, shift: Nanos, turn: u64) {
         Body::Retransmit(retransmit) => other(&mut retransmit.cookie),
         Body::Close(close) => other(&mut close.cookie),
         Body::Transmit(transmit) => other(&mut transmit.cookie),
+        Body::Dropped(dropped) => other(&mut dropped.cookie),
         Body::Accepted(accepted) => other(&mut accepted.cookie),
         Body::Skipped(skipped) => other(&mut skipped.cookie),
         Body::Usdt(_)

@@ -3,7 +3,7 @@
 use crate::wire_record::{TS_FILTER_COUNT, TS_PROGRAM_COUNT};
 
 /// `ts_kind`, from 1 on.
-pub(super) const KINDS: [&str; 20] = [
+pub(super) const KINDS: [&str; 21] = [
     "socket",
     "send",
     "recv",
@@ -24,6 +24,7 @@ pub(super) const KINDS: [&str; 20] = [
     "stack",
     "skipped",
     "turned",
+    "dropped",
 ];
 
 /// `ts_program`.
@@ -46,6 +47,7 @@ pub(super) const PROGRAMS: [&str; TS_PROGRAM_COUNT as usize] = [
     "file",
     "block",
     "buffers",
+    "dropped",
 ];
 
 /// `ts_filter`.

@@ -55,6 +55,7 @@ pub struct Records {
     pub turned: Vec<ts_turned>,
     /// What no program can have told.
     pub hidden: Hidden,
+    pub dropped: Vec<ts_dropped>,
 }
 
 /// Both ends of one connection, as the kernel saw them.
@@ -113,6 +114,7 @@ impl Records {
             TS_KIND_ACCEPTED => self.accepted.push(fixed(record)),
             TS_KIND_SKIPPED => self.skipped.push(fixed(record)),
             TS_KIND_TURNED => self.turned.push(fixed(record)),
+            TS_KIND_DROPPED => self.dropped.push(fixed(record)),
             kind => panic!("unknown kind {kind}"),
         }
     }
@@ -181,6 +183,14 @@ impl Records {
         let of_socket = self.retransmits.iter().filter(|r| r.cookie == cookie);
         of_socket
             .map(|r| u64::from(r.end_seq.wrapping_sub(r.seq)))
+            .sum()
+    }
+
+    /// Bytes of one socket that were dropped before they left, as often as they were.
+    pub fn dropped_of(&self, cookie: u64) -> u64 {
+        let of_socket = self.dropped.iter().filter(|d| d.cookie == cookie);
+        of_socket
+            .map(|d| u64::from(d.end_seq.wrapping_sub(d.seq)))
             .sum()
     }
 
@@ -313,7 +323,9 @@ impl Records {
                 .filter(|close| close.cookie == socket.cookie);
             let close = closes.next().expect("a CLOSE for each SOCKET");
             assert!(closes.next().is_none(), "and one only");
-            assert_eq!(close.bytes_sent - close.bytes_retrans, u64::from(sent));
+            // The kernel counts bytes as sent before it drops them.
+            let counted = close.bytes_sent - close.bytes_retrans - u64::from(sent);
+            assert!(counted <= self.dropped_of(socket.cookie), "{counted} more");
             assert!(self.retransmitted(socket.cookie) <= close.bytes_retrans);
             if self.filtered(TS_FILTER_RETRANSMIT_FAILED) == 0 {
                 let untold = close.bytes_retrans - self.retransmitted(socket.cookie);

@@ -331,6 +331,27 @@ fn what_is_lost_on_the_way_is_sent_again() {
     );
 }
 
+#[test]
+fn a_packet_that_its_own_host_drops_has_not_left() {
+    let Some((records, port)) = traced_pair("held_back") else {
+        return;
+    };
+    let pair = records.pair(port);
+    records.check_direction(pair.client, pair.server);
+    let sends = records.sends_of(pair.client.cookie);
+    let large = &sends.last().expect("SEND").fixed;
+    let first = records.dropped.first().expect("DROPPED");
+    assert_eq!((first.cookie, first.seq), (pair.client.cookie, large.seq));
+    assert_eq!(
+        first.end_seq.wrapping_sub(first.seq) as usize,
+        workload::HELD_BACK_BYTES
+    );
+    assert!((large.start_ts..=large.head.ts).contains(&first.head.ts));
+    let left = records.departures(pair.client.cookie);
+    let left = left.iter().find(|departure| departure.seq == large.seq);
+    assert!(left.is_none_or(|left| left.ts > first.head.ts), "{left:?}");
+}
+
 /// As many segments were sent again as the kernel counted.
 fn check_segments(records: &Records, socket: &ts_socket) {
     let of_socket = records

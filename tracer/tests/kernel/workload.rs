@@ -123,6 +123,7 @@ fn child() {
         "early_child" => early_child(),
         "late_child" => late_child(),
         "lossy" => lossy(),
+        "held_back" => held_back(),
         "spliced" => spliced(),
         "refused" => refused(),
         "peek" => peek(),
@@ -373,6 +374,29 @@ fn late_child() {
 
 /// A network of its own in which packets get lost on arrival; a queue that is full would be a failed send.
 fn lossy() {
+    dropping("ingress", "tc");
+    gate();
+    let (client, server) = large_answer();
+    finish(client, server);
+}
+
+pub const HELD_BACK_BYTES: usize = 3_000;
+
+/// Another one in which large packets are dropped before they leave, until the first one was.
+fn held_back() {
+    dropping("egress", "all");
+    gate();
+    let listener = listen();
+    let (mut client, mut server) = connect(&listener);
+    exchange(&mut client, &mut server, b"a request", b"its answer");
+    client.write_all(&[b'x'; HELD_BACK_BYTES]).expect("write");
+    run("tc filter del dev lo egress");
+    server.read_exact(&mut [0; HELD_BACK_BYTES]).expect("read");
+    finish(client, server);
+}
+
+/// Moves the process to a network of its own, in which a classifier of `drop.c` stands at the device.
+fn dropping(way: &str, section: &str) {
     // SAFETY: it moves this process alone to a new network namespace.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
     let directory = tempfile::tempdir().expect("directory");
@@ -385,12 +409,9 @@ fn lossy() {
     run("ip link set lo up");
     run("tc qdisc add dev lo clsact");
     run(&format!(
-        "tc filter add dev lo ingress bpf da obj {} sec tc",
+        "tc filter add dev lo {way} bpf da obj {} sec {section}",
         object.display()
     ));
-    gate();
-    let (client, server) = large_answer();
-    finish(client, server);
 }
 
 pub(crate) fn run(command: &str) {

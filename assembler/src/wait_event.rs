@@ -3,6 +3,9 @@
 //! A class is the same in all versions; the events of a class are numbered anew in each, so another
 //! version's may come out under a neighbour's name. What is beyond the tables is told by its number.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 use smol_str::format_smolstr;
 use tierscope_model::SmolStr;
 
@@ -68,33 +71,42 @@ const LWLOCK: &str = "\
     ParallelQueryDSA PerSessionDSA PerSessionRecordType PerSessionRecordTypmod SharedTupleStore \
     SharedTidBitmap ParallelAppend PerXactPredicateList PgStatsDSA PgStatsHash PgStatsData";
 
+/// The classes with tables, by their number.
+const CLASSES: [(u32, &str, &str); 6] = [
+    (0x01, "LWLock", LWLOCK),
+    (0x05, "Activity", ACTIVITY),
+    (0x06, "Client", CLIENT),
+    (0x08, "IPC", IPC),
+    (0x09, "Timeout", TIMEOUT),
+    (0x0a, "IO", IO),
+];
+
+/// All that the tables name.
+static KNOWN: LazyLock<FxHashMap<u32, SmolStr>> = LazyLock::new(|| {
+    let events = |(number, class, names): (u32, &'static str, &'static str)| {
+        let names = (0..).zip(names.split_ascii_whitespace());
+        let names = names.filter(|(_, name)| *name != "-");
+        names.map(move |(event, name)| (number << 24 | event, format_smolstr!("{class}: {name}")))
+    };
+    CLASSES.into_iter().flat_map(events).collect()
+});
+
 /// The wait event's class and name, e.g. `Lock: transactionid`; none for 0, no wait.
 pub(crate) fn name(info: u32) -> Option<SmolStr> {
     if info == 0 {
         return None;
     }
     let (class, event) = (info >> 24, info & 0xffff);
-    let (class, names) = match class {
-        0x01 => ("LWLock", LWLOCK),
-        0x03 => {
-            return Some(format_smolstr!(
-                "Lock: {}",
-                lock::type_name(u64::from(event))
-            ));
-        }
-        0x04 => return Some(SmolStr::new_static("BufferPin: BufferPin")),
-        0x05 => ("Activity", ACTIVITY),
-        0x06 => ("Client", CLIENT),
-        0x07 => return Some(SmolStr::new_static("Extension: Extension")),
-        0x08 => ("IPC", IPC),
-        0x09 => ("Timeout", TIMEOUT),
-        0x0a => ("IO", IO),
-        _ => return Some(format_smolstr!("wait event {info:#010x}")),
-    };
-    let known = names.split_ascii_whitespace().nth(event as usize);
-    Some(match known.filter(|name| *name != "-") {
-        Some(name) => format_smolstr!("{class}: {name}"),
-        None => format_smolstr!("{class} {event:#x}"),
+    if let Some(known) = KNOWN.get(&(class << 24 | event)) {
+        return Some(known.clone());
+    }
+    let table = CLASSES.iter().find(|(number, ..)| *number == class);
+    Some(match (class, table) {
+        (_, Some((_, class, _))) => format_smolstr!("{class} {event:#x}"),
+        (0x03, _) => format_smolstr!("Lock: {}", lock::type_name(u64::from(event))),
+        (0x04, _) => SmolStr::new_static("BufferPin: BufferPin"),
+        (0x07, _) => SmolStr::new_static("Extension: Extension"),
+        _ => format_smolstr!("wait event {info:#010x}"),
     })
 }
 

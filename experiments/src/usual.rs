@@ -46,9 +46,40 @@ impl<'a> Usual<'a> {
         let learned = self.learned.get(endpoint);
         let spread = learned.or_else(|| self.own.get(endpoint));
         let (p50, p99) = spread.copied().unwrap_or_default();
-        // Of a delay that may be divided between kinds, one part must be over its floor.
-        let floor: Nanos = cause.iter().filter_map(|kind| kind.floor()).sum();
-        let floor = floor.max(p50 / 10);
-        floor.max(2 * (p99 - p50))
+        floor(cause).max(p50 / 10).max(2 * (p99 - p50))
+    }
+}
+
+/// Of a delay that is divided between kinds one part must be over its floor: their floors together. Of kinds that are
+/// alternatives, one of which has all of it, the larger one is enough.
+fn floor(cause: &[Kind]) -> Nanos {
+    let mut floors: HashMap<Kind, Nanos> = HashMap::new();
+    for kind in cause {
+        let floor = floors.entry(same(*kind)).or_default();
+        *floor = (*floor).max(kind.floor().unwrap_or(0));
+    }
+    floors.values().sum()
+}
+
+/// What a backend waits for at a disk is told in one of three ways: whoever flushes the log waits for the disk, whoever
+/// is taken along by that flush for a lightweight lock, and who reads more than usual has another I/O pattern.
+fn same(kind: Kind) -> Kind {
+    match kind {
+        Kind::LwlockWait | Kind::IoPattern => Kind::DiskWait,
+        kind => kind,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floors_of_alternatives_are_not_added_up() {
+        let of = |kinds: &[Kind]| floor(kinds) / 1_000_000;
+        assert_eq!(of(&[Kind::LockWait]), 5);
+        assert_eq!(of(&[Kind::DiskWait, Kind::IoPattern]), 10);
+        let order = [Kind::SlowFile, Kind::DiskWait, Kind::LwlockWait];
+        assert_eq!(of(&order), 20, "a line in a file, and a commit");
     }
 }

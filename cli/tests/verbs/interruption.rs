@@ -18,7 +18,9 @@ use crate::support::{
     ATTACHING, Ended, Lab, Scratch, TIERSCOPE, json, may_trace, wait_for, wait_within,
 };
 
-const LONG: &str = "name = 'long'\ntitle = 'long'\n[load]\nrate = 100\nduration_s = 60\nconnections = 4\nseed = 1\n";
+const LONG: &str = "name = 'long'\ntitle = 'long'\n[load]\nrate = 100\nduration_s = 60\nconnections = 4\nseed = 1\n\
+    [[window]]\nstarts_s = [0]\nfor_ms = 60000\nhop = 'nginx → app'\ncause = ['slow network']\n\
+    [window.inject]\nkind = 'packet-delay'\nfrom = 'nginx'\nto = 'app'\ndelay_ms = 20\nevery = 50\n";
 
 #[test]
 fn ctrl_c_in_a_run_leaves_nothing() {
@@ -53,15 +55,24 @@ fn interrupted(end: impl FnOnce(Pid) -> nix::Result<()>) {
     let pid = Pid::from_raw(run.id() as i32);
     let lab = format!("/var/tmp/tierscope-run-{pid}");
     assert!(!members(&lab).is_empty() && !commands(&runs).is_empty());
+    wait_for("the fault", || has_rules(pid));
     end(pid).expect("sent");
     assert!(!run.wait().expect("ended").success());
     wait_for("the end of the load generator", || {
         commands(&runs).is_empty()
     });
+    wait_for("the end of the fault", || !has_rules(pid));
     wait_for("the end of the lab", || members(&lab).is_empty());
     wait_for("the lab's directory being removed", || {
         !Path::new(&lab).exists()
     });
+}
+
+/// Whether the packet filter has rules of a run's.
+fn has_rules(run: Pid) -> bool {
+    let rules = Command::new("iptables").args(["-w", "-S"]).output();
+    let rules = String::from_utf8(rules.expect("iptables").stdout).expect("text");
+    rules.contains(&format!("tierscope-{run}-"))
 }
 
 /// Waits until requests are recorded.

@@ -218,27 +218,64 @@ fn bounded<'de, D: Deserializer<'de>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inject::owner;
 
     #[test]
     fn the_disk_is_busy_until_it_ends_and_nothing_is_left() {
         let above = tempfile::tempdir_in("/var/tmp").expect("a folder");
         let dir = above.path().join("busy");
-        let fault = BusyDisk {
-            writers: 2,
-            chunk_mib: 1,
-        };
-        let mut disk = match Writers::under(dir.clone(), &fault) {
+        let mut disk = match Writers::under(dir.clone(), &LITTLE) {
             Err(Error::Refused { reason, .. }) => return println!("skipped: {reason}"),
             disk => disk.expect("writers"),
         };
-        disk.begin().expect("it is busy");
-        thread::sleep(Duration::from_millis(100));
-        disk.end().expect("it is over");
         let size = |name: &str| fs::metadata(dir.join(name)).expect("there").len();
-        let most = (CHUNKS as usize * fault.chunk_mib) << 20;
-        assert_eq!([size("0"), size("1")], [most as u64; 2], "bounded");
+        let most = ((CHUNKS as usize * LITTLE.chunk_mib) << 20) as u64;
+        disk.begin().expect("it is busy");
+        owner::until("all is written", || size("0").min(size("1")) >= most);
+        thread::sleep(Duration::from_millis(20));
+        disk.end().expect("it is over");
+        assert_eq!([size("0"), size("1")], [most; 2], "bounded");
         assert!(size("probe") > 0);
         drop(disk);
         assert!(!dir.exists());
+    }
+
+    const LITTLE: BusyDisk = BusyDisk {
+        writers: 2,
+        chunk_mib: 1,
+    };
+
+    /// The owner is told a number: a folder's, that the test made.
+    fn numbered(number: u32) -> PathBuf {
+        PathBuf::from(format!("/var/tmp/tierscope-busy-disk-{number}"))
+    }
+
+    #[test]
+    fn nobody_writes_any_more_when_its_owner_is_killed() {
+        let number = std::process::id();
+        let above = numbered(number);
+        fs::create_dir(&above).expect("a folder");
+        match Writers::under(above.join("probed"), &LITTLE) {
+            Err(Error::Refused { reason, .. }) => println!("skipped: {reason}"),
+            probed => {
+                drop(probed.expect("writers"));
+                owner::killed("busy_disk::tests::owner", number);
+                let probe = above.join("busy/probe");
+                let written = || fs::metadata(&probe).expect("there").len();
+                let before = written();
+                thread::sleep(Duration::from_millis(50));
+                assert_eq!(written(), before);
+            }
+        }
+        fs::remove_dir_all(above).expect("removed, as the lab's is");
+    }
+
+    #[test]
+    #[ignore = "the owner that the test above kills"]
+    fn owner() {
+        owner::hold(|number| {
+            let dir = numbered(number).join("busy");
+            Ok(Box::new(Writers::under(dir, &LITTLE)?))
+        });
     }
 }

@@ -126,3 +126,56 @@ fn failed(reason: impl ToString) -> Error {
         reason: reason.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inject::owner::{self, Victim};
+
+    /// On files of this crate's: they are read, no more.
+    fn dropper(pid: u32) -> Result<Dropper> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let disk = Disk::under(&folder)?;
+        let limit = Limit::Disk {
+            disk,
+            reads: 100,
+            writes: 100,
+        };
+        Ok(Dropper {
+            cgroup: Cgroup::new(pid, limit)?,
+            disk,
+            backends: vec![pid],
+            folder,
+            every: Duration::from_millis(10),
+            begun: None,
+        })
+    }
+
+    fn memberships(pid: u32) -> String {
+        std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs")
+    }
+
+    #[test]
+    fn its_limit_is_undone_when_its_owner_is_killed() {
+        let victim = Victim::asleep();
+        let pid = victim.pid();
+        let before = memberships(pid);
+        let dir = match dropper(pid) {
+            Err(Error::Refused { reason, .. }) => return println!("skipped: {reason}"),
+            dropper => dropper.expect("a limit").cgroup.dir().to_path_buf(),
+        };
+        let above = dir.parent().expect("a hierarchy");
+        let groups = || std::fs::read_dir(above).expect("listed").count();
+        owner::until("it is dropped", || !dir.exists());
+        let known = groups();
+        owner::killed("cold_cache::tests::owner", pid);
+        owner::until("it is back", || memberships(pid) == before);
+        owner::until("the group is gone", || groups() <= known);
+    }
+
+    #[test]
+    #[ignore = "the owner that the test above kills"]
+    fn owner() {
+        owner::hold(|victim| Ok(Box::new(dropper(victim)?)));
+    }
+}

@@ -28,6 +28,9 @@ pub struct Options {
     /// HTML template of the report
     #[arg(long)]
     pub template: PathBuf,
+    /// Directory with 1.html to 50.html, which the fault file_per_row reads; without it the template, again and again
+    #[arg(long, value_name = "DIR")]
+    pub rows: Option<PathBuf>,
     /// File that every order is appended to
     #[arg(long)]
     pub audit_log: PathBuf,
@@ -46,6 +49,17 @@ pub struct Options {
     /// Latency of every request per layer: db=MS,handler=MS,cpu=MS,file=MS
     #[arg(long, default_value = "", hide_default_value = true)]
     pub latency: Latency,
+}
+
+impl Options {
+    /// The file of a report's `number`-th row, from 1 on.
+    pub fn row(&self, number: usize) -> PathBuf {
+        let rows = self.rows.as_ref();
+        rows.map_or_else(
+            || self.template.clone(),
+            |rows| rows.join(format!("{number}.html")),
+        )
+    }
 }
 
 fn positive(text: &str) -> Result<usize, String> {

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     account::Account,
-    error::Result,
+    error::{Error, Result},
     http::healthy,
     launch::{daemon, run, wait_ready},
     options::LabOptions,
@@ -17,6 +17,8 @@ use crate::{
 };
 
 const LIMIT: Duration = Duration::from_secs(15);
+/// The most rows that the app loads for a report.
+const ROWS: usize = 50;
 const TEMPLATE: &str = include_str!("../../app/templates/report.html");
 
 /// The file to run: the app itself or, where it runs as somebody else, who may not reach a build
@@ -55,6 +57,8 @@ pub fn start(
     let home = options.dir.join("app");
     let template = home.join("report.html");
     account.write(&template, TEMPLATE)?;
+    let rows = home.join("rows");
+    write_rows(account, &rows)?;
     let mut command = account.command(binary);
     command
         .arg("--listen")
@@ -67,6 +71,8 @@ pub fn start(
         .args(["--workers", &options.app_workers.to_string()])
         .arg("--template")
         .arg(&template)
+        .arg("--rows")
+        .arg(&rows)
         .arg("--audit-log")
         .arg(home.join("audit.log"));
     let flags = [
@@ -82,6 +88,17 @@ pub fn start(
         command.args(["--latency", &options.latency]);
     }
     daemon(account, command, &home, &log(&options.dir))
+}
+
+/// A file for each row that a report can have.
+fn write_rows(account: &Account, rows: &Path) -> Result<()> {
+    std::fs::create_dir_all(rows).map_err(Error::io("make", rows))?;
+    account.give(rows)?;
+    for row in 1..=ROWS {
+        let text = format!("<!-- what stands beside row {row} of a report -->\n");
+        account.write(&rows.join(format!("{row}.html")), &text)?;
+    }
+    Ok(())
 }
 
 /// Where it listens for an nginx that reaches it by a Unix socket.

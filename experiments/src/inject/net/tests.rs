@@ -320,54 +320,41 @@ fn a_fault_that_is_let_go_of_is_undone() {
 fn what_a_killed_owner_held_is_undone() {
     alone(|mut pair| {
         let port = u32::from(pair.way.talk.server.port());
-        for (owner, left) in [
-            ("holder", "iptables -w -S | grep -q tierscope"),
-            ("refuser", "iptables -w -S | grep -q tierscope"),
-            ("shaper", "tc qdisc show dev lo | grep -q htb"),
-        ] {
-            owner::killed(&format!("net::tests::{owner}"), port);
-            owner::until(owner, || !sh(left));
-            assert!(pair.ask() < Duration::from_millis(40), "{owner}");
+        let rules = "iptables -w -S | grep -q tierscope";
+        let queue = "tc qdisc show dev lo | grep -q htb";
+        for (fault, left) in [(0, rules), (1, rules), (2, queue)] {
+            owner::killed("net::tests::owner", fault << 16 | port);
+            owner::until(left, || !sh(left));
+            assert!(pair.ask() < Duration::from_millis(40), "{left}");
         }
     });
 }
 
 #[test]
-#[ignore = "an owner that a test above kills"]
-fn holder() {
-    owner::hold(|port| {
-        Ok(Box::new(Queued {
-            fault: "test",
-            way: way_to_port(port),
-            hook: Hook::Input,
-            every: 1,
-            what: What::Held(Duration::from_millis(50)),
-            open: None,
-        }))
-    });
-}
-
-#[test]
-#[ignore = "an owner that a test above kills"]
-fn refuser() {
-    owner::hold(|port| {
-        Ok(Box::new(Refuser {
-            way: way_to_port(port),
-            every: 1,
-            open: None,
-        }))
-    });
-}
-
-#[test]
-#[ignore = "an owner that a test above kills"]
-fn shaper() {
-    owner::hold(|port| {
-        Ok(Box::new(Shaper {
-            fault: "test",
-            way: way_to_port(port),
-            wait: Wait::Turn(1000),
-            open: None,
-        }))
+#[ignore = "the owner that the test above kills"]
+fn owner() {
+    owner::hold(|told| {
+        let way = way_to_port(told & 0xffff);
+        Ok(match told >> 16 {
+            0 => Box::new(Queued {
+                fault: "test",
+                way,
+                hook: Hook::Input,
+                every: 1,
+                what: What::Held(Duration::from_millis(50)),
+                open: None,
+            }),
+            1 => Box::new(Refuser {
+                way,
+                every: 1,
+                open: None,
+            }),
+            _ => Box::new(Shaper {
+                fault: "test",
+                way,
+                wait: Wait::Turn(1000),
+                open: None,
+            }),
+        })
     });
 }

@@ -38,8 +38,8 @@ pub async fn by_user(
         db::fetch(&context, &mut connection, &REPORT_LINES, |q| q.bind(id)).await?;
     drop(connection);
     if context.faults.file_per_row {
-        for _ in &lines {
-            files::read(&context, &app.options.template).await?;
+        for row in 1..=lines.len() {
+            files::read(&context, &app.options.row(row)).await?;
         }
     }
     let document = {

@@ -130,18 +130,39 @@ impl From<Arc<str>> for Value {
 }
 
 /// An attribute's name. Those that the program itself gives are `&'static str`: nothing is copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key(SmolStr);
+#[derive(Clone, Debug)]
+pub struct Key(Name);
+
+#[derive(Clone, Debug)]
+enum Name {
+    Given(&'static str),
+    Read(SmolStr),
+}
+
+impl Key {
+    fn as_str(&self) -> &str {
+        match &self.0 {
+            Name::Given(name) => name,
+            Name::Read(name) => name,
+        }
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
 
 impl From<&'static str> for Key {
     fn from(key: &'static str) -> Key {
-        Key(SmolStr::new_static(key))
+        Key(Name::Given(key))
     }
 }
 
 impl From<String> for Key {
     fn from(key: String) -> Key {
-        Key(key.into())
+        Key(Name::Read(key.into()))
     }
 }
 
@@ -180,9 +201,8 @@ impl Attributes {
     /// Sets `key`, replacing its earlier value.
     pub fn set(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
-        // As texts: how they are kept takes longer to compare.
-        let name = key.0.as_str();
-        match self.0.iter_mut().find(|(k, _)| k.0.as_str() == name) {
+        let name = key.as_str();
+        match self.0.iter_mut().find(|(k, _)| k.as_str() == name) {
             Some(slot) => slot.1 = value,
             None => {
                 if self.0.is_empty() {
@@ -195,13 +215,16 @@ impl Attributes {
 
     /// Takes `key` out, with its value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let at = self.0.iter().position(|(k, _)| k.0 == key)?;
+        let at = self.0.iter().position(|(k, _)| k.as_str() == key)?;
         Some(self.0.remove(at).1)
     }
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(k, _)| k.0 == key).map(|(_, v)| v)
+        self.0
+            .iter()
+            .find(|(k, _)| k.as_str() == key)
+            .map(|(_, v)| v)
     }
 
     /// The value of `key` if it is text.
@@ -222,7 +245,7 @@ impl Attributes {
 
     /// All pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(k, v)| (k.0.as_str(), v))
+        self.0.iter().map(|(k, v)| (k.as_str(), v))
     }
 
     /// Whether there are none.
@@ -235,7 +258,7 @@ impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (key, value) in &self.0 {
-            map.serialize_entry(key.0.as_str(), value)?;
+            map.serialize_entry(key.as_str(), value)?;
         }
         map.end()
     }
@@ -259,7 +282,7 @@ impl<'de> Visitor<'de> for AttributesVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
         let mut attributes = Attributes::new();
         while let Some((key, value)) = map.next_entry::<SmolStr, Value>()? {
-            attributes.set(Key(key), value);
+            attributes.set(Key(Name::Read(key)), value);
         }
         Ok(attributes)
     }

@@ -8,6 +8,7 @@ use tierscope_tracer::wire_record::*;
 use tierscope_tracer::{Service, Tracer, TracerOptions};
 
 use crate::can_trace;
+use crate::hidden;
 use crate::records::{Records, before};
 use crate::workload::{self, Workload};
 
@@ -128,6 +129,7 @@ fn trace(pid: u32) -> Tracer {
         sample: Some(Sample::try_from(SHARE).expect("a share")),
         ..TracerOptions::default()
     };
+    hidden::begin();
     Tracer::start(options).expect("the tracer starts")
 }
 

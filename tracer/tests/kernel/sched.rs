@@ -209,9 +209,9 @@ fn check_thread(records: &Records, line: &str, taken: u64) {
     let told = Told::of(records, tid as u32, begin, end);
     println!("thread {tid}: {told:?}");
 
-    // Asking the kernel takes long enough there to be switched in between.
-    let edge = if emulated() { 10 } else { 1 };
-    // A switch from the first process is one of those that a virtual machine may hide: see `hidden`.
+    // Asking the kernel takes long enough in an emulated machine to be switched in between. A switch from the first
+    // process is one of those that a virtual machine may hide, and its counters do not tell of these: see `hidden`.
+    let edge = 10;
     let percent = if emulated() { 1 } else { 3 };
     let count = |what, told, counted| close(what, told, counted, percent, edge);
     count("voluntary switches", told.voluntary, voluntary);

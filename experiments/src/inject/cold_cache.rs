@@ -130,7 +130,7 @@ fn failed(reason: impl ToString) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inject::owner::{self, Victim};
+    use crate::inject::owner::{self, Victim, memberships};
 
     /// On files of this crate's: they are read, no more.
     fn dropper(pid: u32) -> Result<Dropper> {
@@ -149,10 +149,6 @@ mod tests {
             every: Duration::from_millis(10),
             begun: None,
         })
-    }
-
-    fn memberships(pid: u32) -> String {
-        std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs")
     }
 
     #[test]

@@ -145,16 +145,12 @@ fn failed(error: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inject::owner::{self, Victim};
+    use crate::inject::owner::{self, Victim, memberships};
 
     const LITTLE: CpuQuota = CpuQuota {
         quota_us: 2_000,
         period_us: 50_000,
     };
-
-    fn memberships(pid: u32) -> String {
-        std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs")
-    }
 
     #[test]
     fn its_victim_is_throttled_and_goes_back_to_where_it_was() {

@@ -85,3 +85,8 @@ pub(super) fn all_end(pids: &[u32]) {
         pids.iter().all(|pid| process::stat(*pid).is_none())
     });
 }
+
+/// The cgroups that a process is in, a line per hierarchy.
+pub(super) fn memberships(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs")
+}

@@ -1,9 +1,9 @@
 //! Pass 6: puts a tree's spans in order and notes what only the whole tree tells.
 
 use std::cmp::Reverse;
-use std::ops::Range;
 
-use tierscope_model::{Span, SpanId, SpanKind, Timestamp, attr};
+use rustc_hash::FxHashMap;
+use tierscope_model::{Span, SpanKind, attr};
 
 /// Spans in pre-order with their hop counts, those that outlive their parent flagged.
 pub(crate) fn arrange(spans: Vec<Span>) -> Vec<Span> {
@@ -24,76 +24,106 @@ struct Placed {
 
 /// Root first, each span before its children, siblings by start; orphans with their children last.
 fn pre_order(spans: &[Span]) -> Vec<Placed> {
-    let mut families = Families::of(spans);
-    let mut tops: Vec<usize> = families.take(None).collect();
+    let families = Families::of(spans);
+    let mut tops = families.of_none().to_vec();
     // A client's or server's span is the root; anything internal without a parent is an orphan.
     tops.sort_by_key(|at| {
         let span = &spans[*at];
         span.kind == SpanKind::Internal || span.attributes.get(attr::DB_SYSTEM_NAME).is_some()
     });
-    let mut placed = Vec::with_capacity(spans.len());
+    tops.extend_from_slice(families.of_unknown());
     let top = |from| Placed { from, parent: None };
+    let mut placed = Vec::with_capacity(spans.len());
+    let mut is_placed = vec![false; spans.len()];
     let mut stack: Vec<Placed> = tops.into_iter().rev().map(top).collect();
-    // What is left then has a parent that is not there, or parents in a circle: joined to nothing, but kept.
-    while let Some(next) = stack.pop().or_else(|| families.lost().map(top)) {
+    let mut lost = 0..spans.len();
+    // What is left then has parents in a circle: joined to nothing, but kept.
+    while let Some(next) = stack
+        .pop()
+        .or_else(|| lost.find(|at| !is_placed[*at]).map(top))
+    {
+        is_placed[next.from] = true;
         let parent = Some(placed.len());
-        let children = families.take(Some(spans[next.from].span_id));
-        stack.extend(children.rev().map(|from| Placed { from, parent }));
+        let children = families.of_span(next.from).iter().rev();
+        let children = children.filter(|from| !is_placed[**from]);
+        stack.extend(children.map(|from| Placed {
+            from: *from,
+            parent,
+        }));
         placed.push(next);
     }
     placed
 }
 
-/// A span by its parent, then by its start; of two that start together the longer one stands first, then
+/// The spans by their parents: of each one siblings by start, of two that start together the longer first, then
 /// the one that stood first.
-type Sibling = (Option<SpanId>, Timestamp, Reverse<Timestamp>, usize);
-
-/// The spans by their parents.
 struct Families {
-    siblings: Vec<Sibling>,
-    /// Where those of each parent lie that were not taken yet, in order of the parent's id.
-    left: Vec<(Option<SpanId>, Range<usize>)>,
-    /// All families before this one were taken whole.
-    first: usize,
+    /// Those of the first span, then of the second, …, those without a parent, those whose parent is not there.
+    siblings: Vec<usize>,
+    /// Where each family begins, and where the last one ends.
+    begins: Vec<usize>,
 }
 
 impl Families {
     fn of(spans: &[Span]) -> Families {
-        let sibling = |(at, s): (usize, &Span)| (s.parent_id(), s.start, Reverse(s.end), at);
-        let mut siblings: Vec<Sibling> = spans.iter().enumerate().map(sibling).collect();
-        siblings.sort_unstable();
-        let mut left: Vec<(Option<SpanId>, Range<usize>)> = Vec::new();
-        for family in siblings.chunk_by(|a, b| a.0 == b.0) {
-            let from = left.last().map_or(0, |(_, before)| before.end);
-            left.push((family[0].0, from..from + family.len()));
-        }
-        Families {
-            siblings,
-            left,
-            first: 0,
+        let places = spans.iter().enumerate();
+        let places: FxHashMap<_, _> = places.map(|(at, span)| (span.span_id, at)).collect();
+        let family = |span: &Span| match span.parent_id() {
+            Some(id) => places.get(&id).copied().unwrap_or(spans.len() + 1),
+            None => spans.len(),
+        };
+        let families: Vec<usize> = spans.iter().map(family).collect();
+        let (siblings, begins) = grouped(&families, spans.len() + 2);
+        let mut families = Families { siblings, begins };
+        families.sort(spans);
+        families
+    }
+
+    /// Nearly all are in order already.
+    fn sort(&mut self, spans: &[Span]) {
+        let key = |at: &usize| (spans[*at].start, Reverse(spans[*at].end));
+        for family in self.begins.windows(2) {
+            let family = &mut self.siblings[family[0]..family[1]];
+            if !family.is_sorted_by_key(key) {
+                family.sort_by_key(key);
+            }
         }
     }
 
-    /// The children of `parent`, as far as they were not taken yet.
-    fn take(&mut self, parent: Option<SpanId>) -> impl DoubleEndedIterator<Item = usize> {
-        let family = self.left.binary_search_by_key(&parent, |family| family.0);
-        let range = family.map_or(0..0, |at| {
-            let left = &mut self.left[at].1;
-            std::mem::replace(left, left.end..left.end)
-        });
-        self.siblings[range].iter().map(|sibling| sibling.3)
+    fn family(&self, number: usize) -> &[usize] {
+        &self.siblings[self.begins[number]..self.begins[number + 1]]
     }
 
-    /// One of those that were not taken.
-    fn lost(&mut self) -> Option<usize> {
-        while self.left.get(self.first)?.1.is_empty() {
-            self.first += 1;
-        }
-        self.left[self.first]
-            .1
-            .next_back()
-            .map(|at| self.siblings[at].3)
+    fn of_span(&self, at: usize) -> &[usize] {
+        self.family(at)
     }
+
+    fn of_none(&self) -> &[usize] {
+        self.family(self.begins.len() - 3)
+    }
+
+    fn of_unknown(&self) -> &[usize] {
+        self.family(self.begins.len() - 2)
+    }
+}
+
+/// The places in `groups`, those of group 0 first, each group's in order; and where each of `count` groups begins,
+/// with the end of the last.
+fn grouped(groups: &[usize], count: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut ends = vec![0; count + 1];
+    for group in groups {
+        ends[group + 1] += 1;
+    }
+    for group in 1..=count {
+        ends[group] += ends[group - 1];
+    }
+    let (begins, mut next) = (ends.clone(), ends);
+    let mut places = vec![0; groups.len()];
+    for (at, group) in groups.iter().enumerate() {
+        places[next[*group]] = at;
+        next[*group] += 1;
+    }
+    (places, begins)
 }
 
 /// The spans at their places; those that are joined to nothing have no parent.

@@ -47,10 +47,12 @@ pub(crate) fn put(span: &mut Span, mut slices: Vec<Slice>) {
     }
     slices.retain(|slice| slice.end > slice.start);
     if slices.iter().any(|slice| slice.doing != Doing::Unknown) {
-        let keys = [attr::ON_CPU_NS, attr::RUNNABLE_NS, attr::OFF_CPU_NS];
-        for (key, sum) in keys.into_iter().zip(sums(&slices)) {
-            span.attributes.set(key, sum);
-        }
+        let [running, runnable, waiting] = sums(&slices);
+        span.attributes.add([
+            (attr::ON_CPU_NS, running.into()),
+            (attr::RUNNABLE_NS, runnable.into()),
+            (attr::OFF_CPU_NS, waiting.into()),
+        ]);
     }
     span.slices = slices;
 }

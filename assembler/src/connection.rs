@@ -11,6 +11,7 @@ use crate::exchange::{End, Exchange, Facts};
 use crate::http::{HttpTalk, Side};
 use crate::piece::Piece;
 use crate::postgres::{Begun, PgTalk};
+use crate::queue::Open;
 use crate::retransmit::Resent;
 use crate::setup::Setup;
 use crate::silent::Silent;
@@ -54,10 +55,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(socket: &Socket, time: Timestamp) -> Connection {
         let mut connection = Connection {
-            ends: [End {
-                local: Some(socket.peer),
-                ..End::default()
-            }; 2],
+            ends: [(); 2].map(|()| End::at(socket.peer)),
             streams: [Stream::default(), Stream::default()],
             closed: [None; 2],
             talk: Talk::Unknown,
@@ -75,8 +73,8 @@ impl Connection {
         self.setup.established(socket, time);
         self.ends[end] = End {
             cookie: Some(socket.cookie),
-            local: Some(socket.local),
             pid: Some(socket.pid).filter(|pid| *pid != 0),
+            ..End::at(socket.local)
         };
         self.silent = Silent::default();
         self.streams[end].offset(socket.send_seq);
@@ -403,17 +401,21 @@ impl Connection {
         now: Timestamp,
         out: &mut Vec<Exchange>,
     ) {
-        match &mut self.talk {
-            Talk::Unknown => {}
-            Talk::Http(talk) => {
-                let done: Vec<_> =
-                    std::iter::from_fn(|| talk.queue.pop_finished(consumed)).collect();
-                self.measure(client, done, now, Facts::Http, out);
-            }
-            Talk::Postgres(talk) => {
-                let done: Vec<_> =
-                    std::iter::from_fn(|| talk.queue.pop_finished(consumed)).collect();
-                self.measure(client, done, now, Facts::Postgres, out);
+        loop {
+            match &mut self.talk {
+                Talk::Unknown => return,
+                Talk::Http(talk) => {
+                    let Some(done) = talk.queue.pop_finished(consumed) else {
+                        return;
+                    };
+                    self.measure(client, [done], now, Facts::Http, out);
+                }
+                Talk::Postgres(talk) => {
+                    let Some(done) = talk.queue.pop_finished(consumed) else {
+                        return;
+                    };
+                    self.measure(client, [done], now, Facts::Postgres, out);
+                }
             }
         }
     }
@@ -500,7 +502,7 @@ impl Connection {
     fn measure<F>(
         &mut self,
         client: usize,
-        done: Vec<crate::queue::Open<F>>,
+        done: impl IntoIterator<Item = Open<F>>,
         now: Timestamp,
         wrap: fn(F) -> Facts,
         out: &mut Vec<Exchange>,
@@ -510,7 +512,7 @@ impl Connection {
                 open.incomplete.push(Incomplete::RecordingEdge);
             }
             let first = open.request.is_some_and(|request| request.lo == ORIGIN);
-            let ends = (self.ends[client], self.ends[1 - client]);
+            let ends = (self.ends[client].clone(), self.ends[1 - client].clone());
             let below = (
                 open.request.and_then(|r| r.hi),
                 open.response.and_then(|r| r.hi),

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use tierscope_model::{Incomplete, Nanos, SocketCookie, Timestamp};
+use smol_str::ToSmolStr;
+use tierscope_model::{Incomplete, Nanos, SmolStr, SocketCookie, Timestamp};
 
 use crate::dropped::{self, Failure};
 use crate::full;
@@ -14,11 +15,23 @@ use crate::setup::Setup;
 use crate::stream::{Caller, Stream};
 
 /// One end of a connection, as far as it is traced.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct End {
     pub(crate) cookie: Option<SocketCookie>,
     pub(crate) local: Option<SocketAddr>,
+    /// The address in `local`: written once for all spans of a connection.
+    pub(crate) ip: SmolStr,
     pub(crate) pid: Option<u32>,
+}
+
+impl End {
+    pub(crate) fn at(local: SocketAddr) -> End {
+        End {
+            local: Some(local),
+            ip: local.ip().to_smolstr(),
+            ..End::default()
+        }
+    }
 }
 
 /// A message's way from one process to the other. Each time is none where it was not measured.

@@ -133,7 +133,6 @@ impl Call {
         let moves = matches!(self.operation, FileOperation::Read | FileOperation::Write);
         phase.bytes = u64::try_from(self.result).ok().filter(|_| moves);
         phase.offset = self.offset;
-        let object = format!("{}:{}", self.file.dev, self.file.ino);
         let path = self.path.clone().or_else(|| paths.of(self.file));
         match &path {
             Some(path) => phase.attributes.set(attr::FILE_PATH, path.clone()),
@@ -141,7 +140,8 @@ impl Call {
                 .attributes
                 .set(attr::NOT_MEASURED, "path: the file's name was not seen"),
         }
-        phase.of = Some(path.unwrap_or_else(|| object.into()));
+        let object = || format!("{}:{}", self.file.dev, self.file.ino).into();
+        phase.of = Some(path.unwrap_or_else(object));
         if self.result < 0 {
             let error = format!("errno {}", self.result.unsigned_abs());
             phase.attributes.set(attr::ERROR_TYPE, error);

@@ -115,10 +115,11 @@ fn describe(span: &mut Span, kind: &ItemKind) {
     match kind {
         ItemKind::Query { statement, rows } => {
             span.kind = SpanKind::Client;
-            span.attributes.set(attr::DB_SYSTEM_NAME, "postgresql");
-            let (summary, text) = (&statement.summary, &statement.text);
-            span.attributes.set(attr::DB_QUERY_SUMMARY, summary.clone());
-            span.attributes.set(attr::DB_QUERY_TEXT, text.clone());
+            span.attributes.add([
+                (attr::DB_SYSTEM_NAME, "postgresql".into()),
+                (attr::DB_QUERY_SUMMARY, statement.summary.clone().into()),
+                (attr::DB_QUERY_TEXT, statement.text.clone().into()),
+            ]);
             if let Some(rows) = rows {
                 span.attributes.set(attr::DB_RESPONSE_RETURNED_ROWS, *rows);
             }

@@ -3,10 +3,8 @@
 //! The client's span holds the request's way (send, wire, receive queue), the server's span, and the
 //! answer's way. With the server's processing these parts tile the client's span to the nanosecond.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use smol_str::ToSmolStr;
 use tierscope_model::{
     Attributes, Evidence, Link, Resource, SmolStr, Span, SpanId, SpanKind, Status, Timestamp, attr,
 };
@@ -36,6 +34,7 @@ impl Hop {
 }
 
 /// What both sides' spans are called and carry.
+#[derive(Clone)]
 pub(crate) struct Label {
     pub(crate) name: SmolStr,
     pub(crate) attributes: Attributes,
@@ -45,7 +44,7 @@ pub(crate) struct Label {
 /// Makes the spans of `exchange` and adds them to `out`; the topmost has no parent yet.
 pub(crate) fn spans(
     exchange: &Exchange,
-    label: &Label,
+    label: Label,
     processes: &mut Processes,
     counts: &mut Counts,
     out: &mut Vec<Span>,
@@ -53,7 +52,7 @@ pub(crate) fn spans(
     let client_resource = resource(&exchange.client, processes);
     let server_resource = resource(&exchange.server, processes);
     let ranges = Ranges::of(exchange);
-    let client = client_span(exchange, label, &ranges, &client_resource);
+    let client = client_span(exchange, &label, &ranges, &client_resource);
     let mut server = server_span(exchange, label, &server_resource);
     let hop = Hop {
         client: client.as_ref().map(|s| s.span_id),
@@ -98,25 +97,26 @@ fn client_span(
 ) -> Option<Span> {
     exchange.client.cookie?;
     let times = exchange.client_times()?;
+    let label = label.clone();
     let mut span = span(exchange, "client", times, label, SpanKind::Client, resource);
-    for (key, range) in [
-        (attr::REQUEST_RANGE, &ranges.request),
-        (attr::RESPONSE_RANGE, &ranges.response),
-    ] {
-        if let Some(range) = range {
-            span.attributes.set(key, range.clone());
-        }
+    let attributes = &mut span.attributes;
+    if let Some(range) = &ranges.request {
+        attributes.add([(attr::REQUEST_RANGE, range.clone().into())]);
+    }
+    if let Some(range) = &ranges.response {
+        attributes.add([(attr::RESPONSE_RANGE, range.clone().into())]);
     }
     if let Some((sent, established)) = exchange.setup.and_then(|setup| setup.connect) {
-        let attributes = &mut span.attributes;
-        attributes.set(attr::CONNECT_NS, established.since(sent));
-        attributes.set(attr::CONNECTED_BEFORE_NS, times.0.since(established));
+        attributes.add([
+            (attr::CONNECT_NS, established.since(sent).into()),
+            (attr::CONNECTED_BEFORE_NS, times.0.since(established).into()),
+        ]);
     }
     peer(&mut span, &exchange.server);
     Some(span)
 }
 
-fn server_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> Option<Span> {
+fn server_span(exchange: &Exchange, label: Label, resource: &Arc<Resource>) -> Option<Span> {
     exchange.server.cookie?;
     let times = exchange.server_times()?;
     let mut span = span(exchange, "server", times, label, SpanKind::Server, resource);
@@ -127,28 +127,21 @@ fn server_span(exchange: &Exchange, label: &Label, resource: &Arc<Resource>) -> 
     Some(span)
 }
 
-fn peer(span: &mut Span, end: &End) {
+/// Says with whom.
+pub(crate) fn peer(span: &mut Span, end: &End) {
     if let Some(addr) = end.local {
-        span.attributes
-            .set(attr::NETWORK_PEER_ADDRESS, address(addr.ip()));
-        span.attributes.set(attr::NETWORK_PEER_PORT, addr.port());
+        span.attributes.add([
+            (attr::NETWORK_PEER_ADDRESS, end.ip.clone().into()),
+            (attr::NETWORK_PEER_PORT, addr.port().into()),
+        ]);
     }
-}
-
-fn address(ip: IpAddr) -> SmolStr {
-    let IpAddr::V4(ip) = ip else {
-        return ip.to_smolstr();
-    };
-    let [a, b, c, d] = ip.octets().map(Part::from);
-    let dot = || Part::Word(".");
-    joined([a, dot(), b, dot(), c, dot(), d])
 }
 
 fn span(
     exchange: &Exchange,
     side: &str,
     (start, end): (Timestamp, Timestamp),
-    label: &Label,
+    label: Label,
     kind: SpanKind,
     resource: &Arc<Resource>,
 ) -> Span {
@@ -162,13 +155,13 @@ fn span(
     Span {
         span_id: derive(side, &parts),
         parent: None,
-        name: label.name.clone(),
+        name: label.name,
         kind,
         start,
         end: end.max(start),
-        status: label.status.clone(),
+        status: label.status,
         resource: resource.clone(),
-        attributes: label.attributes.clone(),
+        attributes: label.attributes,
         events: Vec::new(),
         slices: Vec::new(),
     }

@@ -1,6 +1,6 @@
 //! For whom a thread worked, and between which of its calls.
 
-use tierscope_model::{SocketCookie, Timestamp};
+use tierscope_model::{RequestId, SocketCookie, Timestamp};
 
 use crate::app::RequestKey;
 use crate::log::Log;
@@ -17,6 +17,14 @@ pub(crate) struct Mark {
     pub(crate) owner: Option<Owner>,
     /// Until the thread's next mark it does nothing else, even if it sleeps.
     pub(crate) held: bool,
+}
+
+impl Mark {
+    /// The request that it was for, if that is known and another than `own`.
+    pub(crate) fn other_than(&self, own: Option<RequestId>) -> Option<&Owner> {
+        let owner = self.owner.as_ref();
+        owner.filter(|owner| Some(owner.key.1) != own)
+    }
 }
 
 /// One thread's marks in order of time.

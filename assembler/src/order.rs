@@ -17,7 +17,9 @@ const LIMIT: usize = 1 << 20;
 /// Holds events for `window` and releases them in order; equal times keep their order of arrival.
 pub(crate) struct Order {
     window: Nanos,
-    held: VecDeque<(Timestamp, Event)>,
+    held: VecDeque<Event>,
+    /// Their places, apart from them: an event is large.
+    places: VecDeque<Timestamp>,
     released: Timestamp,
     /// Events that came after a later one had been released; they go on at once, out of order.
     pub(crate) late: u64,
@@ -28,6 +30,7 @@ impl Order {
         Order {
             window,
             held: VecDeque::new(),
+            places: VecDeque::new(),
             released: Timestamp(0),
             late: 0,
         }
@@ -40,11 +43,12 @@ impl Order {
             self.late += 1;
         }
         // Nearly sorted input: the place is at or near the back.
-        let mut at = self.held.len();
-        while at > 0 && self.held[at - 1].0 > place {
+        let mut at = self.places.len();
+        while at > 0 && self.places[at - 1] > place {
             at -= 1;
         }
-        insert(&mut self.held, at, (place, event));
+        insert(&mut self.places, at, place);
+        insert(&mut self.held, at, event);
     }
 
     /// A call that blocked for long cannot wait for its entry: half the window is as far as it goes back.
@@ -57,8 +61,8 @@ impl Order {
 
     /// The next event that nothing within the window can precede.
     pub(crate) fn pop_ready(&mut self) -> Option<Event> {
-        let (newest, front) = (self.held.back()?.0, self.held.front()?.0);
-        if newest.since(front) < self.window && self.held.len() <= LIMIT {
+        let (newest, front) = (*self.places.back()?, *self.places.front()?);
+        if newest.since(front) < self.window && self.places.len() <= LIMIT {
             None
         } else {
             self.pop()
@@ -67,9 +71,9 @@ impl Order {
 
     /// The next event, ready or not.
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        let (place, event) = self.held.pop_front()?;
+        let place = self.places.pop_front()?;
         self.released = self.released.max(place);
-        Some(event)
+        self.held.pop_front()
     }
 }
 

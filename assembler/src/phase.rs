@@ -77,11 +77,8 @@ pub(crate) fn spans(
     let stand = fold(&mut phases, &parents);
     let mut spans: Vec<Span> = Vec::new();
     let mut places: Vec<Option<usize>> = vec![None; phases.len()];
-    for (at, phase) in phases
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| stand[*at] == *at)
-    {
+    let drawn = phases.iter_mut().enumerate();
+    for (at, phase) in drawn.filter(|(at, _)| stand[*at] == *at) {
         let parent = parents[at].and_then(|parent| places[stand[parent]]);
         let link = Link {
             span_id: parent.map_or(top.span_id, |place| spans[place].span_id),
@@ -148,7 +145,8 @@ fn levels(parents: &[Option<usize>]) -> Vec<Vec<usize>> {
     levels
 }
 
-fn span(top: &Span, phase: &Phase, at: usize, link: Link) -> Span {
+/// The phase's span, which takes its attributes.
+fn span(top: &Span, phase: &mut Phase, at: usize, link: Link) -> Span {
     let parts = [top.span_id.0, phase.start.0, at as u64];
     let mut span = internal(
         derive(phase.name, &parts),
@@ -157,7 +155,7 @@ fn span(top: &Span, phase: &Phase, at: usize, link: Link) -> Span {
         (phase.start, phase.end),
         top.resource.clone(),
     );
-    span.attributes = phase.attributes.clone();
+    span.attributes = std::mem::take(&mut phase.attributes);
     if let Some(bytes) = phase.bytes {
         span.attributes.set(attr::BYTES, bytes);
     }

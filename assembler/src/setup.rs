@@ -3,9 +3,10 @@
 //! `connect`: SYN sent → established, at the end that called. `accept`: the server's accept(2) returned,
 //! which the first request's bytes may have waited for in the receive queue.
 
-use tierscope_model::{Link, Socket, SocketRole, Span, SpanId, Timestamp, attr};
+use tierscope_model::{Link, Socket, SocketRole, Span, SpanId, Timestamp};
 
 use crate::exchange::Exchange;
+use crate::hop;
 use crate::process::Processes;
 use crate::span_id::derive;
 use crate::tree::internal;
@@ -51,10 +52,6 @@ pub(crate) fn connect_span(
     let resource = processes.get(exchange.client.pid.unwrap_or(0), exchange.client.local);
     let id: SpanId = derive("connect", &[cookie.0, start.0]);
     let mut span = internal(id, Some(link), "connect", (start, end), resource);
-    if let Some(address) = exchange.server.local {
-        span.attributes
-            .set(attr::NETWORK_PEER_ADDRESS, address.ip().to_string());
-        span.attributes.set(attr::NETWORK_PEER_PORT, address.port());
-    }
+    hop::peer(&mut span, &exchange.server);
     Some(span)
 }

@@ -46,7 +46,7 @@ pub(crate) fn exchange_spans(
     let first = out.len();
     let hop = hop::spans(
         exchange,
-        &label(exchange, facts, &work),
+        label(exchange, facts, &work),
         processes,
         counts,
         out,
@@ -63,25 +63,26 @@ pub(crate) fn exchange_spans(
         ..
     } = work;
     server.events = points;
-    for (key, value) in attributes.iter() {
-        server.attributes.set(key.to_owned(), value.clone());
-    }
+    server.attributes.append(attributes);
     charge::put(server, slices);
     let phases = backend::spans(phases, server, &facts.completed);
     out.extend(phases);
 }
 
 fn label(exchange: &Exchange, facts: &PgFacts, work: &Work) -> Label {
-    let mut attributes = Attributes::new();
-    attributes.set(attr::DB_SYSTEM_NAME, "postgresql");
-    attributes.set(attr::DB_EXCHANGE, facts.kind.name());
+    let mut attributes = Attributes::of([
+        (attr::DB_SYSTEM_NAME, "postgresql".into()),
+        (attr::DB_EXCHANGE, facts.kind.name().into()),
+    ]);
     let reported = work
         .statement
         .as_ref()
         .filter(|_| facts.statements.is_empty());
     if let Some(statement) = facts.statements.first().or(reported) {
-        attributes.set(attr::DB_QUERY_SUMMARY, statement.summary.clone());
-        attributes.set(attr::DB_QUERY_TEXT, statement.text.clone());
+        attributes.add([
+            (attr::DB_QUERY_SUMMARY, statement.summary.clone().into()),
+            (attr::DB_QUERY_TEXT, statement.text.clone().into()),
+        ]);
     }
     if let Some(rows) = facts.rows {
         attributes.set(attr::DB_RESPONSE_RETURNED_ROWS, rows);

@@ -175,8 +175,11 @@ impl Threads {
     ) -> Vec<Slice> {
         let others = || self.of_process(pid).filter(|(other, _)| *other != tid);
         let slices = poller::in_place(self.slices(tid, from, to), others, &self.lost);
-        let ran = slices.iter().any(|slice| slice.doing == Doing::Running);
-        let Some(thread) = self.known.get(&tid).filter(|_| ran) else {
+        let served = |thread: &&Thread| {
+            let mut marks = thread.marks.within(from, to);
+            marks.any(|(_, _, mark)| mark.other_than(own).is_some())
+        };
+        let Some(thread) = self.known.get(&tid).filter(served) else {
             return slices;
         };
         let mut out = Vec::with_capacity(slices.len());
@@ -187,9 +190,10 @@ impl Threads {
             }
             let mut at = slice.start;
             for (start, end, mark) in thread.marks.within(slice.start, slice.end) {
-                let other = mark.owner.as_ref().filter(|owner| Some(owner.key.1) != own);
                 let awake = || self.rest(thread, mark.time, start) == start;
-                let instead = other.filter(|_| mark.time >= start || awake());
+                let instead = mark
+                    .other_than(own)
+                    .filter(|_| mark.time >= start || awake());
                 push_running(&mut out, &slice, (at, start), None);
                 push_running(&mut out, &slice, (start, end), instead);
                 at = end;

@@ -102,7 +102,7 @@ pub(crate) fn build(
             let first = spans.len();
             let hop = hop::spans(
                 exchange,
-                &http_label(exchange, id.as_ref()),
+                http_label(exchange, id.as_ref()),
                 processes,
                 counts,
                 &mut spans,
@@ -154,8 +154,10 @@ fn http_label(exchange: &Exchange, id: Option<&SmolStr>) -> Label {
     }
     let route = facts.path.as_deref().map(route);
     if let Some((path, route)) = facts.path.as_ref().zip(route.clone()) {
-        attributes.set(attr::URL_PATH, path.clone());
-        attributes.set(attr::HTTP_ROUTE, route);
+        attributes.add([
+            (attr::URL_PATH, path.clone().into()),
+            (attr::HTTP_ROUTE, route.into()),
+        ]);
     }
     if let Some(status) = facts.status {
         attributes.set(attr::HTTP_RESPONSE_STATUS_CODE, status);

@@ -193,9 +193,9 @@ impl Attributes {
 
     /// These, whose keys differ.
     pub fn of<const N: usize>(pairs: [(&'static str, Value); N]) -> Attributes {
-        let mut all = Vec::with_capacity(N.max(ROOM));
-        all.extend(pairs.map(|(key, value)| (key.into(), value)));
-        Attributes(all)
+        let mut all = Attributes(Vec::with_capacity(N.max(ROOM)));
+        all.add(pairs);
+        all
     }
 
     /// Sets `key`, replacing its earlier value.
@@ -211,6 +211,22 @@ impl Attributes {
                 self.0.push((key, value));
             }
         }
+    }
+
+    /// Adds these, none of whose keys stands there yet: nothing is looked for.
+    pub fn add<const N: usize>(&mut self, pairs: [(&'static str, Value); N]) {
+        debug_assert!(pairs.iter().all(|(key, _)| self.get(key).is_none()));
+        let room = if self.0.is_empty() { N.max(ROOM) } else { N };
+        self.0.reserve(room);
+        for (key, value) in pairs {
+            self.0.push((key.into(), value));
+        }
+    }
+
+    /// Adds all of `others`, none of whose keys stands there yet.
+    pub fn append(&mut self, mut others: Attributes) {
+        debug_assert!(others.iter().all(|(key, _)| self.get(key).is_none()));
+        self.0.append(&mut others.0);
     }
 
     /// Takes `key` out, with its value.

@@ -30,6 +30,15 @@ impl<T: FromStr<Err = IdError>> de::Visitor<'_> for FromText<T> {
     }
 }
 
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $int:ty, $digits:literal) => {
         $(#[$doc])*
@@ -47,10 +56,11 @@ macro_rules! hex_id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let error = || IdError { text: text.chars().take(64).collect(), digits: $digits };
-                if text.len() != $digits || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+                if text.len() != $digits {
                     return Err(error());
                 }
-                <$int>::from_str_radix(text, 16).map($name).map_err(|_| error())
+                let digit = |id: $int, byte: u8| Some(id << 4 | <$int>::from(hex_digit(byte)?));
+                text.bytes().try_fold(0, digit).map($name).ok_or_else(error)
             }
         }
 

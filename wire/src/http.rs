@@ -154,7 +154,12 @@ fn empty_lines(bytes: &[u8]) -> usize {
 }
 
 fn has_bare_lf(lines: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', lines).any(|at| !lines[..at].ends_with(b"\r"))
+    // All of them: a loop that may stop is read byte by byte.
+    let pairs = lines.iter().zip(lines.iter().skip(1));
+    let bare = pairs.fold(0, |bare, (a, b)| {
+        bare | (u8::from(*b == b'\n') & u8::from(*a != b'\r'))
+    });
+    bare != 0 || lines.first() == Some(&b'\n')
 }
 
 #[cfg(test)]

@@ -189,6 +189,7 @@ mod tests {
             tid: 1,
             reason: None,
             instead: None,
+            instead_ns: None,
             shared: false,
         };
         let known = [slice(0, 12), slice(20, 30), slice(25, 28), slice(45, 60)];
@@ -214,6 +215,7 @@ mod tests {
                 tid,
                 reason: None,
                 instead: None,
+                instead_ns: None,
                 shared: false,
             };
             put(&mut span, times.into_iter().map(slice).collect());

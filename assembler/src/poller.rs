@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use tierscope_model::{Doing, Nanos, Slice, Timestamp};
 
 use crate::reason;
-use crate::timeline::{Lost, Timeline};
+use crate::timeline::{Lost, Piece, Timeline};
 
 /// Shorter waits are not looked into.
 const LONG: Nanos = 1_000_000;
@@ -78,33 +78,32 @@ pub(crate) fn standstills<'a>(
     for (tid, timeline) in threads {
         for piece in timeline.cut(from, to, lost) {
             match piece.doing {
-                Doing::Runnable if piece.end.since(piece.start) >= LONG => {
-                    waits.push(piece.slice(tid));
-                }
+                Doing::Runnable if piece.end.since(piece.start) >= LONG => waits.push((piece, tid)),
                 Doing::Running => runs.push((piece.start, piece.end)),
                 _ => {}
             }
         }
     }
-    waits.sort_by_key(|wait| (wait.start, Reverse(wait.end), wait.tid));
+    waits.sort_by_key(|(wait, tid)| (wait.start, Reverse(wait.end), *tid));
     runs.sort_unstable();
     let mut still = Vec::new();
     let mut at = from;
-    for wait in waits {
+    for (wait, tid) in waits {
         at = at.max(wait.start);
         let within = runs
             .iter()
             .filter(|(start, end)| *end > wait.start && *start < wait.end);
         let ends = within.copied().chain([(wait.end, wait.end)]);
         for (start, end) in ends {
-            let part = Slice {
+            let part = Piece {
                 start: at,
                 end: start.min(wait.end),
-                ..wait.clone()
+                ..wait
             };
             at = at.max(end);
-            still
-                .extend(Some(part).filter(|part| part.start < part.end && part.duration() >= LONG));
+            if part.end.since(part.start) >= LONG {
+                still.push(part.slice(tid));
+            }
         }
     }
     still
@@ -154,6 +153,7 @@ mod tests {
                 tid: 9,
                 comm: "hog".into(),
                 since: Timestamp(0),
+                until: Timestamp(u64::MAX),
             },
         };
         timeline.back(Timestamp(back * MS), switch);

@@ -118,6 +118,7 @@ impl Threads {
             tid,
             reason: None,
             instead: None,
+            instead_ns: None,
             shared: false,
         };
         match self.known.get(&tid).filter(|_| self.measured) {

@@ -1,7 +1,9 @@
 //! One thread's time: on a CPU, runnable, waiting. Told by its returns to a CPU, each of which says
 //! how the thread had left and when it was woken.
 
-use tierscope_model::{Doing, Nanos, Off, Slice, SmolStr, Switch, Timestamp};
+use std::num::NonZero;
+
+use tierscope_model::{Before, Doing, Nanos, Off, Slice, SmolStr, Switch, Timestamp};
 
 use crate::joined::joined;
 use crate::log::Log;
@@ -34,7 +36,8 @@ impl Piece<'_> {
         let off = self.switch.filter(|_| self.doing != Doing::Running);
         let runnable = self.doing == Doing::Runnable;
         let throttled = runnable && off.is_some_and(|s| s.throttled);
-        let ran = off.filter(|s| runnable && !throttled && s.before.pid != 0);
+        let ran = off.filter(|_| runnable && !throttled);
+        let ran = ran.and_then(|s| self.behind(&s.before));
         let preempted = |s: &&Switch| !runnable || s.off == Off::Preempted;
         Slice {
             start: self.start,
@@ -45,15 +48,22 @@ impl Piece<'_> {
                 true => Some(SmolStr::new_static(Slice::CPU_QUOTA)),
                 false => off.filter(preempted).and_then(reason::of),
             },
-            instead: ran.map(|s| {
-                joined([
-                    s.before.comm.as_str().into(),
-                    " ".into(),
-                    s.before.pid.into(),
-                ])
-            }),
+            instead_ns: ran.as_ref().and_then(|(_, nanos)| *nanos),
+            instead: ran.map(|(what, _)| what),
             shared: false,
         }
+    }
+
+    /// What had the CPU, and for how long of this time, where not for all of it; none where it did not.
+    fn behind(&self, before: &Before) -> Option<(SmolStr, Option<NonZero<Nanos>>)> {
+        let (since, until) = (before.since.max(self.start), before.until.min(self.end));
+        let nanos = NonZero::new(until.since(since))?;
+        let what = match before.pid {
+            0 => SmolStr::new_static(Slice::IDLE),
+            pid => joined([before.comm.as_str().into(), " ".into(), pid.into()]),
+        };
+        let whole = nanos.get() == self.end.since(self.start);
+        Some((what, Some(nanos).filter(|_| !whole)))
     }
 }
 
@@ -244,6 +254,7 @@ mod tests {
                 tid: 9,
                 comm: "hog".into(),
                 since: Timestamp(0),
+                until: Timestamp(u64::MAX),
             },
         }
     }
@@ -265,6 +276,26 @@ mod tests {
             .iter()
             .map(|p| (p.start.0, p.end.0, p.doing))
             .collect()
+    }
+
+    #[test]
+    fn what_had_the_cpu_is_told_for_as_long_as_it_had_it() {
+        let mut switch = switch(10, None, Off::Preempted);
+        let mut behind = |since, until, pid| {
+            (switch.before.since, switch.before.until) = (Timestamp(since), Timestamp(until));
+            switch.before.pid = pid;
+            let mut timeline = Timeline::default();
+            timeline.back(Timestamp(90), switch.clone());
+            let slice = cut(&timeline, 20, 90)[0].slice(7);
+            let nanos = slice.instead_for();
+            (slice.instead.map(String::from), nanos)
+        };
+        let hog = || Some("hog 9".to_owned());
+        assert_eq!(behind(0, 90, 9), (hog(), 70));
+        assert_eq!(behind(0, 85, 9), (hog(), 65), "another came after it");
+        assert_eq!(behind(40, 90, 9), (hog(), 50), "or before it");
+        assert_eq!(behind(0, 20, 9), (None, 0), "this time is not its");
+        assert_eq!(behind(0, 90, 0), (Some(Slice::IDLE.to_owned()), 70));
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod tests {
             tid: 1,
             reason: Some(reason.into()),
             instead: None,
+            instead_ns: None,
             shared: false,
         };
         let reasons = [

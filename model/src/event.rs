@@ -376,7 +376,7 @@ pub struct Switch {
     pub syscall: Option<u32>,
     /// PostgreSQL's wait event when it left (`wait_event_info`); 0 none.
     pub wait_event: u32,
-    /// What ran on that CPU before it.
+    /// What had that CPU before it.
     pub before: Before,
     /// Returns between the last one told and this one were left out by sampling.
     pub gap: bool,
@@ -404,7 +404,8 @@ pub struct Turned {
     pub tid: u32,
 }
 
-/// What ran on a CPU before a thread came there.
+/// What had a CPU before a thread came there: of all that ran there while the thread was runnable what did so
+/// for the longest time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
     /// Process; 0: the CPU was idle.
@@ -413,8 +414,10 @@ pub struct Before {
     pub tid: u32,
     /// The thread's name.
     pub comm: SmolStr,
-    /// Since when it had run there.
+    /// Since when it ran there.
     pub since: Timestamp,
+    /// And until when.
+    pub until: Timestamp,
 }
 
 /// What was asked of a file.

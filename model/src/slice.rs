@@ -1,5 +1,7 @@
 //! What a thread did meanwhile.
 
+use std::num::NonZero;
+
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -38,10 +40,13 @@ pub struct Slice {
     /// [`Slice::CPU_QUOTA`], or `preempted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<SmolStr>,
-    /// Runnable: what ran instead (`stress-ng 4711`). Running, on a receive queue: the request it
-    /// worked for (`GET /api/report/{id} 9c1f…`).
+    /// Runnable: what had the CPU for the longest time meanwhile (`stress-ng 4711`, or [`Slice::IDLE`]); none:
+    /// that is not known. Running, on a receive queue: the request it worked for (`GET /api/report/{id} 9c1f…`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead: Option<SmolStr>,
+    /// For how long that did, in nanoseconds; none: all the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_ns: Option<NonZero<Nanos>>,
     /// The thread serves many requests at once, and this delay is theirs, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
@@ -50,6 +55,18 @@ pub struct Slice {
 impl Slice {
     /// The reason of a runnable thread whose cgroup had used its CPU quota up.
     pub const CPU_QUOTA: &'static str = "CPU quota";
+
+    /// In place of what ran instead: nothing did, the CPU took the thread up late.
+    pub const IDLE: &'static str = "an idle CPU";
+
+    /// How long `instead` had the CPU, or was worked for, in nanoseconds.
+    pub fn instead_for(&self) -> Nanos {
+        match (&self.instead, self.instead_ns) {
+            (None, _) => 0,
+            (_, None) => self.duration(),
+            (_, Some(nanos)) => nanos.get().min(self.duration()),
+        }
+    }
 
     /// Whether it was runnable and kept from a CPU by a quota.
     pub fn is_throttled(&self) -> bool {

@@ -66,6 +66,9 @@ pub(crate) fn name(doing: Doing) -> &'static str {
 
 fn why(slice: &Slice) -> Option<String> {
     let instead = slice.instead.as_deref().map(|instead| match slice.doing {
+        Doing::Runnable if slice.instead_for() < slice.duration() / 2 => {
+            format!("behind {instead} and others")
+        }
         Doing::Runnable => format!("behind {instead}"),
         _ => format!("with {instead}"),
     });
@@ -84,6 +87,8 @@ fn mostly<'a>(slices: impl Iterator<Item = &'a Slice>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use super::*;
     use tierscope_model::{SmolStr, Timestamp};
 
@@ -100,8 +105,20 @@ mod tests {
             tid: 7,
             reason,
             instead,
+            instead_ns: None,
             shared: false,
         }
+    }
+
+    #[test]
+    fn what_had_the_cpu_for_a_small_part_is_not_all_there_was() {
+        let mut wait = slice(Doing::Runnable, (0, 1_000), "ksoftirqd/1 22");
+        assert_eq!(why(&wait).as_deref(), Some("behind ksoftirqd/1 22"));
+        wait.instead_ns = NonZero::new(20);
+        assert_eq!(
+            why(&wait).as_deref(),
+            Some("behind ksoftirqd/1 22 and others")
+        );
     }
 
     #[test]

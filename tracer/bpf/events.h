@@ -323,14 +323,16 @@ struct ts_switch {
 	ts_u32 tid;
 	ts_u32 syscall;    /* in which it went off: its number, or TS_NO_SYSCALL */
 	ts_u32 wait_event; /* PostgreSQL's, at off_ts; 0: none */
-	ts_u64 prev_since_ts; /* since when what it follows had run there */
+	/* What had that CPU for the longest time of all that ran there while the thread was runnable: */
+	ts_u64 prev_since_ts; /* since when */
 	ts_u32 prev_pid; /* 0: the CPU was idle */
 	ts_u32 prev_tid;
 	ts_u8 prev_comm[TS_COMM_LEN];
 	ts_u8 off; /* ts_off */
 	ts_u8 gap; /* 1: returns between the last one told and this one were left out by sampling */
 	ts_u8 throttled; /* 1: when it began to wait for a CPU, its cgroup had used its quota up */
-	ts_u8 pad[5];
+	ts_u8 pad;
+	ts_u32 prev_ended_ns; /* how long before head.ts; 0: it ran until then */
 };
 
 enum ts_file_op {

@@ -7,14 +7,6 @@
  * so its state needs no care of its own.
  */
 
-/* Since when what runs on a CPU has run there. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u64);
-} running_since SEC(".maps");
-
 /* The idle task and the kernel's own threads are never traced: half of all switches are theirs. */
 static __always_inline bool is_kernels(struct task_struct *task)
 {
@@ -75,16 +67,52 @@ static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now
 	return true;
 }
 
-static __always_inline void tell_before(struct ts_switch *r, struct task_struct *before, u64 since)
+static __always_inline void tell_run(struct ts_switch *r, const struct run *run, u64 now)
 {
-	r->prev_since_ts = since;
-	r->prev_pid = before->tgid;
-	r->prev_tid = before->pid;
-	((u64 *)r->prev_comm)[0] = *(u64 *)&before->comm[0];
-	((u64 *)r->prev_comm)[1] = *(u64 *)&before->comm[8];
+	u64 ended = now - run->until;
+
+	r->prev_since_ts = run->since;
+	r->prev_ended_ns = ended < (u32)-1 ? ended : (u32)-1;
+	r->prev_pid = run->pid;
+	r->prev_tid = run->tid;
+	((u64 *)r->prev_comm)[0] = run->comm[0];
+	((u64 *)r->prev_comm)[1] = run->comm[1];
 }
 
-static __always_inline bool switch_in(struct task_struct *task, struct task_struct *before, u64 since, u64 now)
+/* What had the CPU for the longest time since `from`: what it had last, or a longer run before. */
+static __always_inline void tell_before(struct ts_switch *r, const struct runner *runner,
+					struct task_struct *last, u64 from, u64 now)
+{
+	struct run run;
+	u32 longest = LONG_RUNS;
+	u64 most;
+
+	run_of(&run, last, runner->since, now);
+	most = length_after(&run, from);
+	for (u32 i = 0; i < LONG_RUNS; i++) {
+		u64 length = length_after(&runner->longest[i], from);
+
+		if (length <= most)
+			continue;
+		most = length;
+		longest = i;
+	}
+	if (longest == LONG_RUNS)
+		tell_run(r, &run, now);
+	else
+		tell_run(r, &runner->longest[longest & (LONG_RUNS - 1)], now);
+}
+
+/* Since when a thread that comes to a CPU has wanted one. */
+static __always_inline u64 runnable_since(const struct thread *thread, u64 now)
+{
+	if (thread && thread->wake_ts)
+		return thread->wake_ts;
+	return thread && thread->off_ts && thread->off == TS_OFF_PREEMPTED ? thread->off_ts : now;
+}
+
+static __always_inline bool switch_in(struct task_struct *task, struct task_struct *last,
+				      const struct runner *runner, u64 now)
 {
 	if (is_kernels(task))
 		return false;
@@ -99,7 +127,7 @@ static __always_inline bool switch_in(struct task_struct *task, struct task_stru
 
 	if (!thread && !traced_of(task))
 		return false;
-	tell_before(&r, before, since);
+	tell_before(&r, runner, last, runnable_since(thread, now), now);
 	if (thread) {
 		r.wake_ts = thread->wake_ts;
 		if (thread->off_ts) {
@@ -122,17 +150,20 @@ static __always_inline bool switch_in(struct task_struct *task, struct task_stru
 SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, u32 state)
 {
-	u64 now = bpf_ktime_get_ns(), since = 0;
+	u64 now = bpf_ktime_get_ns();
 	bool out, in;
 	u32 zero = 0;
-	u64 *running = bpf_map_lookup_elem(&running_since, &zero);
+	struct runner *runner = bpf_map_lookup_elem(&runners, &zero);
 
-	if (running) {
-		since = *running;
-		*running = now;
-	}
+	if (!runner)
+		return 0;
+	/* The first switch on this CPU: since when what leaves it ran is not known. */
+	if (!runner->since)
+		runner->since = now;
 	out = switch_out(prev, off_of(preempt, prev, state), now);
-	in = switch_in(next, prev, since, now);
+	in = switch_in(next, prev, runner, now);
+	note_run(runner, prev, now);
+	runner->since = now;
 	if (!out && !in)
 		count_filtered(TS_FILTER_UNTRACED);
 	return 0;

@@ -12,6 +12,7 @@
 #include "emit.h"
 #include "sample.h"
 #include "thread.h"
+#include "runner.h"
 #include "worker.h"
 #include "buffers.h"
 #include "descriptor.h"

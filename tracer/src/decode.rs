@@ -455,6 +455,7 @@ fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
             tid: switch.prev_tid,
             comm: text(&switch.prev_comm),
             since: Timestamp(switch.prev_since_ts),
+            until: Timestamp(switch.head.ts) - u64::from(switch.prev_ended_ns),
         },
         gap: switch.gap == 1,
         throttled: switch.throttled == 1,

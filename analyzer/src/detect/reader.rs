@@ -1,5 +1,8 @@
 //! Who should have read, or run, and what happened instead.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use tierscope_model::{Doing, Nanos, Slice};
 
 use super::{Case, told};
@@ -52,24 +55,25 @@ pub(super) fn meanwhile(case: &Case<'_>, cause: CauseId) -> String {
 
 /// What ran while threads were runnable: over all pieces of the path that have this cause.
 pub(super) fn instead(case: &Case<'_>, cause: CauseId) -> String {
-    let mut sums: Vec<(&str, Nanos)> = Vec::new();
+    let mut sums: BTreeMap<&str, Nanos> = BTreeMap::new();
     for piece in case.pieces(cause) {
-        let within = (piece.segment.start, piece.segment.end);
-        for (what, nanos) in told::by(
-            slices(case, piece.segment.span),
-            within,
-            Doing::Runnable,
-            |s| s.instead.as_deref(),
-        ) {
-            match sums.iter_mut().find(|(known, _)| *known == what) {
-                Some(known) => known.1 += nanos,
-                None => sums.push((what, nanos)),
+        let (from, to) = (piece.segment.start, piece.segment.end);
+        for slice in slices(case, piece.segment.span) {
+            let within = slice.end.min(to).since(slice.start.max(from));
+            let nanos = slice.instead_for().min(within);
+            let what = slice.instead.as_deref();
+            if let Some(what) = what.filter(|_| slice.doing == Doing::Runnable && nanos > 0) {
+                *sums.entry(what).or_default() += nanos;
             }
         }
     }
-    sums.sort_by_key(|(what, nanos)| (std::cmp::Reverse(*nanos), *what));
-    match sums.first() {
-        Some(("", nanos)) => format!("its CPU was idle and took it up late ({})", ms(*nanos)),
+    let most = sums
+        .iter()
+        .max_by_key(|(what, nanos)| (**nanos, Reverse(**what)));
+    match most {
+        Some((&Slice::IDLE, nanos)) => {
+            format!("its CPU was idle and took it up late ({})", ms(*nanos))
+        }
         Some((what, nanos)) => format!("{what} had the CPU before ({})", ms(*nanos)),
         None => "what ran instead is not known".to_owned(),
     }

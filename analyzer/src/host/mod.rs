@@ -53,8 +53,8 @@ impl Host {
         for wait in waits(trace, profile, names) {
             let spell = self.spell(wait.of, wait.start, wait.end);
             spell.add(wait.thread, trace.trace_id);
-            if let Some(behind) = wait.behind {
-                spell.wait_behind(behind, wait.end.since(wait.start));
+            if let Some((what, nanos)) = wait.behind {
+                spell.wait_behind(what, nanos);
             }
         }
     }
@@ -198,9 +198,9 @@ impl Times<'_> {
         for (behind, nanos) in self.spells.values().flat_map(|spell| &spell.behind) {
             all.wait_behind(behind, *nanos);
         }
-        let behind = all.mostly().map(|(what, nanos)| {
-            format!(", most of the time behind {what} ({} in all)", ms(nanos))
-        });
+        let behind = all
+            .mostly()
+            .map(|(what, nanos)| format!(", the longest behind {what} ({} in all)", ms(nanos)));
         let behind = behind.unwrap_or_default();
         format!("{when}, several threads waited for {what} at once{behind}")
     }

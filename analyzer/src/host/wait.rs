@@ -1,6 +1,6 @@
 //! A thread's wait for what the host has: a CPU, or a disk.
 
-use tierscope_model::{Doing, Nanos, Timestamp, Trace, attr};
+use tierscope_model::{Doing, Nanos, Slice, Timestamp, Trace, attr};
 
 use super::Resource;
 use crate::cause::CauseKind;
@@ -18,8 +18,8 @@ pub(super) struct Wait<'a> {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     pub(super) thread: u32,
-    /// What had the CPU.
-    pub(super) behind: Option<&'a str>,
+    /// What had the CPU meanwhile, and for how long, as far as that is known.
+    pub(super) behind: Option<(&'a str, Nanos)>,
 }
 
 /// The waits of a trace's threads that are long enough to be the host's trouble.
@@ -35,7 +35,7 @@ pub(super) fn waits<'a>(
         start: slice.start,
         end: slice.end,
         thread: slice.tid,
-        behind: Some(slice.instead.as_deref().unwrap_or("nothing: a CPU quota")),
+        behind: behind(slice),
     });
     let on_path = profile
         .pieces
@@ -50,6 +50,13 @@ pub(super) fn waits<'a>(
     });
     let waits = for_a_cpu.chain(for_a_disk);
     waits.filter(|wait| wait.end.since(wait.start) >= SHORTEST)
+}
+
+fn behind(slice: &Slice) -> Option<(&str, Nanos)> {
+    match slice.is_throttled() {
+        true => Some(("nothing: a CPU quota", slice.duration())),
+        false => Some((slice.instead.as_deref()?, slice.instead_for())),
+    }
 }
 
 fn is_disk(trace: &Trace, names: &Names, piece: &Piece) -> bool {

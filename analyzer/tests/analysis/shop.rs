@@ -351,6 +351,7 @@ impl<'a> Maker<'a> {
                 tid: 7,
                 reason: reason.map(Into::into),
                 instead: None,
+                instead_ns: None,
                 shared: false,
             });
         }

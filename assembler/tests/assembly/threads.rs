@@ -31,6 +31,7 @@ fn off(world: &mut World, (pid, tid): (u32, u32), ns: (u64, u64), off: Off, wait
             tid: 4711,
             comm: "hog".into(),
             since: Timestamp(off_at),
+            until: Timestamp(world.now),
         },
     }));
 }

@@ -34,6 +34,7 @@ pub fn again(event: &mut Event, shift: Nanos, turn: u64) {
             let times = [&mut switch.off_at, &mut switch.woken_at];
             times.into_iter().flatten().for_each(later);
             later(&mut switch.before.since);
+            later(&mut switch.before.until);
         }
         Body::File(file) => later(&mut file.start),
         Body::Block(block) => later(&mut block.issued),

@@ -310,6 +310,7 @@ pub fn threads(sample: &mut Sample, name: &str, reason: &str, instead: &str) {
         tid: 401,
         reason: (doing == Doing::Waiting).then(|| reason.into()),
         instead: (doing == Doing::Runnable).then(|| instead.into()),
+        instead_ns: None,
         shared: false,
     };
     span.slices = vec![

@@ -2,6 +2,7 @@
 //!
 //! Needs root and a kernel that has the hooks; each test says so and passes where it has not.
 
+mod behind;
 mod blocks;
 mod buffers;
 mod files;

@@ -70,7 +70,8 @@ impl Counted {
     }
 }
 
-fn now() -> u64 {
+/// CLOCK_MONOTONIC, ns.
+pub fn now() -> u64 {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("clock");
     time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
 }

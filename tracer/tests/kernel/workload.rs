@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::socket::{self as net, AddressFamily, SockFlag, SockType, SockaddrIn, socket};
 
-use crate::{blocks, files, quota, sampled, sched, uring};
+use crate::{behind, blocks, files, quota, sampled, sched, uring};
 
 const NAME: &str = "TIERSCOPE_WORKLOAD";
 
@@ -139,6 +139,7 @@ fn child() {
         "spliced_in" => spliced_in(),
         "uring" => uring::exchange(),
         "hogs" => sched::hogs(),
+        "ticks" => behind::ticks(),
         "spins" => quota::spins(),
         "sampled" => sampled::requests(),
         "sleeps" => sched::sleeps(),

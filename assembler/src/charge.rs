@@ -64,8 +64,9 @@ pub(crate) fn receive_queues(
     own: Option<RequestId>,
     threads: &Threads,
 ) {
-    let queues = |span: &&mut Span| span.name == passage::QUEUE || span.name == passage::FULL;
-    for span in spans.iter_mut().filter(queues) {
+    let queues = [passage::QUEUE, passage::ACCEPT, passage::FULL];
+    let waits = |span: &&mut Span| queues.contains(&span.name.as_str());
+    for span in spans.iter_mut().filter(waits) {
         let passage = match span.attributes.text(attr::DIRECTION) {
             Some("request") => &exchange.request,
             _ => &exchange.response,

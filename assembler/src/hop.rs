@@ -318,9 +318,12 @@ impl Way<'_> {
                 span_id: queue.span_id,
                 evidence,
             };
-            let id = derive("accept", &[queue.span_id.0]);
+            let id = derive(passage::ACCEPT, &[queue.span_id.0]);
             let resource = queue.resource.clone();
-            internal(id, Some(link), "accept", (queue.start, end), resource)
+            let time = (queue.start, end);
+            let mut span = internal(id, Some(link), passage::ACCEPT, time, resource);
+            span.attributes.add([(attr::DIRECTION, direction.into())]);
+            span
         })
     }
 

@@ -13,6 +13,9 @@ pub(crate) const TRANSFER: &str = "transfer";
 /// → the read that took the last byte.
 pub(crate) const QUEUE: &str = "receive queue";
 
+/// What of that a request waited for accept(2) first.
+pub(crate) const ACCEPT: &str = "accept";
+
 /// What of the first two was spent waiting for the receiver to read what had come before.
 pub(crate) const FULL: &str = "receive queue full";
 

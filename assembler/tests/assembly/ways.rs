@@ -2,8 +2,9 @@
 
 use tierscope_assembler::Options;
 use tierscope_model::{
-    Accepted, Arrive, Body, Dropped, Protocol, Recv, RequestId, Retransmit, Send, Socket,
-    SocketCookie, SocketRole, Span, SpanKind, Timestamp, Trace, Transmit, attr,
+    Accepted, Arrive, Before, Body, Doing, Dropped, Off, Protocol, Recv, RequestId, Retransmit,
+    Send, Socket, SocketCookie, SocketRole, Span, SpanKind, Switch, Timestamp, Trace, Transmit,
+    attr,
 };
 
 use crate::common::world::{APP, CLIENT, Conn, NGINX, World};
@@ -408,7 +409,20 @@ fn proxied() -> (Trace, Conn) {
     let ask = format!("GET /a HTTP/1.1\r\nX-Request-ID: {id}\r\n\r\n");
     world.write(&mut back, 0, NGINX, ask.as_bytes());
     let cookie: SocketCookie = back.cookies[1];
+    let woken = Timestamp(world.now + 5_000);
     world.now += 20_000;
+    world.push(Body::Switch(Switch {
+        pid: APP,
+        tid: APP,
+        off_at: Some(Timestamp(T - 5_000)),
+        woken_at: Some(woken),
+        off: Off::Sleeping,
+        syscall: None,
+        wait_event: 0,
+        before: Before::default(),
+        gap: false,
+        throttled: false,
+    }));
     world.push(Body::Accepted(Accepted {
         cookie,
         pid: APP,
@@ -442,6 +456,8 @@ fn a_connection_made_for_a_request_is_its_span() {
     );
     assert_eq!(accept.start, queue.start);
     assert!(accept.end < queue.end, "it was read after that");
+    let did: Vec<_> = accept.slices.iter().map(|slice| slice.doing).collect();
+    assert_eq!(did, [Doing::Waiting, Doing::Runnable, Doing::Running]);
 }
 
 #[test]

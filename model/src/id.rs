@@ -30,15 +30,6 @@ impl<T: FromStr<Err = IdError>> de::Visitor<'_> for FromText<T> {
     }
 }
 
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
-}
-
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $int:ty, $digits:literal) => {
         $(#[$doc])*
@@ -59,7 +50,9 @@ macro_rules! hex_id {
                 if text.len() != $digits {
                     return Err(error());
                 }
-                let digit = |id: $int, byte: u8| Some(id << 4 | <$int>::from(hex_digit(byte)?));
+                let digit = |id: $int, byte: u8| {
+                    Some(id << 4 | <$int>::from(char::from(byte).to_digit(16)?))
+                };
                 text.bytes().try_fold(0, digit).map($name).ok_or_else(error)
             }
         }

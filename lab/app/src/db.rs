@@ -1,6 +1,6 @@
 //! The one place that acquires connections and runs statements, each between its probes.
 
-use std::{future::Future, str::FromStr};
+use std::{future::Future, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 use sqlx::{
@@ -62,7 +62,10 @@ pub async fn fetch<T>(
 where
     T: for<'r> FromRow<'r, PgRow>,
 {
-    let pause = context.db.take();
+    let pause = context
+        .db
+        .take()
+        .or_else(|| statement.sleeps().then_some(Duration::ZERO));
     let text = statement.text(context.truth, pause.is_some());
     let mut query = bind(sqlx::query(text));
     if context.truth {

@@ -7,6 +7,7 @@
 /// One statement; which text is sent depends on the mode of the request.
 #[derive(Debug)]
 pub struct Statement {
+    sleeps: bool,
     plain: &'static str,
     truth: &'static str,
     slow: &'static str,
@@ -14,6 +15,11 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Whether it is always sent in its slow form, with 0 seconds to sleep where nothing is injected.
+    pub fn sleeps(&self) -> bool {
+        self.sleeps
+    }
+
     /// The text to send. `truth` binds the request id (text) after the statement's own
     /// parameters, `slow` binds the seconds to sleep (float8) after that.
     pub fn text(&self, truth: bool, slow: bool) -> &'static str {
@@ -28,10 +34,12 @@ impl Statement {
 
 /// `NAME($2, $3) = "head" + "tail"`: the two placeholders are the first that the statement does
 /// not use itself; the extra conditions go between head, which ends in a condition, and tail.
+/// `sleeps` is said of all that follow.
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident($first:literal, $second:literal) = $head:literal + $tail:literal;)*) => {$(
+    (sleeps: $sleeps:literal; $($(#[$doc:meta])* $name:ident($first:literal, $second:literal) = $head:literal + $tail:literal;)*) => {$(
         $(#[$doc])*
         pub static $name: Statement = Statement {
+            sleeps: $sleeps,
             plain: concat!($head, $tail),
             truth: concat!($head, " AND ", $first, "::text IS NOT NULL", $tail),
             slow: concat!($head, " AND (SELECT pg_sleep(", $first, ")) IS NOT NULL", $tail),
@@ -43,7 +51,26 @@ macro_rules! statements {
     )*};
 }
 
+// A slow one of these is to be told from the others by its time alone: a statement with a condition more
+// is another one.
 statements! {
+    sleeps: true;
+
+    /// The price of the product $1 in cents.
+    PRICE("$2", "$3") = "SELECT price_cents FROM products WHERE id = $1" + "";
+
+    /// The ten products that match the search $1 best: (id, name, price in cents, rank).
+    SEARCH("$2", "$3") =
+        "SELECT id, name, price_cents, \
+         ts_rank(to_tsvector('english', name || ' ' || description), websearch_to_tsquery('english', $1)) AS rank \
+         FROM products \
+         WHERE to_tsvector('english', name || ' ' || description) @@ websearch_to_tsquery('english', $1)"
+        + " ORDER BY rank DESC, id LIMIT 10";
+}
+
+statements! {
+    sleeps: false;
+
     /// 50 users after the id $1: (id, name, email).
     USERS_AFTER("$2", "$3") =
         "SELECT id, name, email FROM users WHERE id > $1" + " ORDER BY id LIMIT 50";
@@ -70,9 +97,6 @@ statements! {
         "SELECT o.id, p.name AS product, o.quantity, o.total_cents, o.status \
          FROM orders o JOIN products p ON p.id = o.product_id WHERE o.id = $1" + "";
 
-    /// The price of the product $1 in cents.
-    PRICE("$2", "$3") = "SELECT price_cents FROM products WHERE id = $1" + "";
-
     /// An order of user $1 for product $2, quantity $3, total $4 cents: its id.
     INSERT_ORDER("$5", "$6") =
         "INSERT INTO orders (user_id, product_id, quantity, total_cents, status) \
@@ -81,14 +105,6 @@ statements! {
     /// Takes $2 pieces of product $1 from the stock: what is left of it.
     TAKE_STOCK("$3", "$4") =
         "UPDATE products SET stock = stock - $2 WHERE id = $1" + " RETURNING stock";
-
-    /// The ten products that match the search $1 best: (id, name, price in cents, rank).
-    SEARCH("$2", "$3") =
-        "SELECT id, name, price_cents, \
-         ts_rank(to_tsvector('english', name || ' ' || description), websearch_to_tsquery('english', $1)) AS rank \
-         FROM products \
-         WHERE to_tsvector('english', name || ' ' || description) @@ websearch_to_tsquery('english', $1)"
-        + " ORDER BY rank DESC, id LIMIT 10";
 
     /// What the user $1 bought, by product: (name, pieces, cents), dearest first.
     REPORT_LINES("$2", "$3") =

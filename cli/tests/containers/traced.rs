@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
+use tierscope_model::{Trace, attr};
+
 use crate::{
     REPOSITORY,
-    support::{Ended, Recording, Scratch, end, scored::Scored, wait_within},
+    support::{Ended, Recording, Scratch, assemble, end, scored::Scored, wait_within},
 };
 
 const TIERS: [(&str, &str); 4] = [
@@ -104,4 +106,54 @@ fn the_same_from_a_container() {
     assert_eq!(ask("docker", &["wait", id], &[]).trim(), "0");
     ask("docker", &["rm", id], &[]);
     check(&scratch, &file);
+}
+
+/// The files that the app read for a request, in order.
+fn files(trace: &Trace) -> Vec<String> {
+    let of_app = trace
+        .spans
+        .iter()
+        .filter(|span| &*span.resource.service == "app");
+    let reads = of_app.filter(|span| span.name == "file read");
+    let paths = reads.filter_map(|span| span.attributes.text(attr::FILE_PATH));
+    let mut paths: Vec<_> = paths.map(str::to_owned).collect();
+    // A probe's, and the call's in it.
+    paths.dedup();
+    paths
+}
+
+/// The changed pattern of file I/O is the one that the host's lab has.
+#[test]
+#[ignore = "needs a container engine: make compose-test"]
+fn a_report_reads_a_file_for_each_of_its_rows() {
+    let scratch = Scratch::new();
+    let named = up();
+    let options: Vec<_> = named.iter().map(String::as_str).collect();
+    let recording = Recording::of(scratch.path("rows.tsrec"), &options);
+    let load = [
+        "run",
+        "--rm",
+        "-T",
+        "load",
+        "tierscope",
+        "load",
+        "--target=nginx:8080",
+        "--rate=50",
+        "--duration=2",
+        "--fault=report:1:file_per_row",
+    ];
+    print!("{}", ask("docker-compose", &load, &[]));
+    let file = recording.file.clone();
+    recording.stop();
+    let traces = assemble(&file);
+    let reports = traces.iter().filter(|t| t.endpoint.contains("/report/"));
+    let read: Vec<_> = reports.map(files).collect();
+    assert!(!read.is_empty());
+    let rows = |number: usize| (1..=number).map(|row| format!("/opt/tierscope/rows/{row}.html"));
+    for files in &read {
+        let (template, beside) = files.split_first().expect("a file");
+        assert!(template.ends_with("/report.html"), "{files:?}");
+        assert!(beside.len() > 1, "{files:?}");
+        assert!(beside.iter().cloned().eq(rows(beside.len())), "{files:?}");
+    }
 }

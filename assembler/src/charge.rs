@@ -4,7 +4,7 @@
 //! the application works for a request between what made it the request's and its next event of
 //! another; nginx's worker serves all at once, and its delays are everybody's.
 
-use tierscope_model::{Doing, Nanos, RequestId, Slice, Span, SpanId, attr};
+use tierscope_model::{Doing, Nanos, RequestId, Slice, Span, SpanId, Timestamp, attr};
 
 use crate::app::RequestKey;
 use crate::app_request::AppRequest;
@@ -35,11 +35,8 @@ pub(crate) fn worked(
 /// Puts `slices` on the span, in order, as far as they lie in it and do not overlap, with their sums.
 pub(crate) fn put(span: &mut Span, mut slices: Vec<Slice>) {
     slices.sort_by_key(|slice| (slice.start, slice.end));
-    for at in (1..slices.len()).rev() {
-        // The thread that was taken up last is the one that works on.
-        let next = slices[at].start;
-        let before = &mut slices[at - 1];
-        before.end = before.end.min(next);
+    if slices.windows(2).any(|two| two[1].start < two[0].end) {
+        slices = apart(slices);
     }
     for slice in &mut slices {
         slice.start = slice.start.max(span.start);
@@ -55,6 +52,37 @@ pub(crate) fn put(span: &mut Span, mut slices: Vec<Slice>) {
         ]);
     }
     span.slices = slices;
+}
+
+/// Of threads at work at the same time the one that was taken up last counts, for as long as it works.
+fn apart(slices: Vec<Slice>) -> Vec<Slice> {
+    let mut told = Vec::with_capacity(slices.len());
+    let mut at_work: Vec<Slice> = Vec::new();
+    for slice in slices {
+        work_until(slice.start, &mut at_work, &mut told);
+        at_work.push(slice);
+    }
+    work_until(Timestamp(u64::MAX), &mut at_work, &mut told);
+    told
+}
+
+/// Tells of what the last one `at_work` did until `time`, or until its end and then of the one before it.
+fn work_until(time: Timestamp, at_work: &mut Vec<Slice>, told: &mut Vec<Slice>) {
+    while let Some(last) = at_work.last() {
+        let start = told.last().map_or(last.start, |t| t.end.max(last.start));
+        let (end, goes_on) = (last.end.min(time), last.end > time);
+        if start < end {
+            told.push(Slice {
+                start,
+                end,
+                ..last.clone()
+            });
+        }
+        if goes_on {
+            return;
+        }
+        at_work.pop();
+    }
 }
 
 /// Each receive queue of `exchange` among `spans`: what the thread that read did meanwhile.
@@ -176,56 +204,62 @@ mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
-    use tierscope_model::{Resource, Timestamp};
+    use tierscope_model::Resource;
 
     use super::*;
     use crate::tree::internal;
 
-    #[test]
-    fn a_standstill_is_told_beside_what_the_request_did() {
-        let slice = |start, end| Slice {
+    fn slice(start: u64, end: u64, tid: u32) -> Slice {
+        Slice {
             start: Timestamp(start),
             end: Timestamp(end),
-            doing: Doing::Runnable,
-            tid: 1,
+            doing: Doing::Running,
+            tid,
             reason: None,
             instead: None,
             instead_ns: None,
             shared: false,
-        };
-        let known = [slice(0, 12), slice(20, 30), slice(25, 28), slice(45, 60)];
-        let left = without(slice(10, 50), &known);
+        }
+    }
+
+    #[test]
+    fn a_standstill_is_told_beside_what_the_request_did() {
+        let known = [(0, 12), (20, 30), (25, 28), (45, 60)].map(|(a, b)| slice(a, b, 1));
+        let left = without(slice(10, 50, 1), &known);
         let left: Vec<_> = left.iter().map(|s| (s.start.0, s.end.0)).collect();
         assert_eq!(left, [(12, 20), (30, 45)]);
-        assert!(without(slice(46, 60), &known).is_empty());
-        assert_eq!(without(slice(70, 80), &known), [slice(70, 80)]);
+        assert!(without(slice(46, 60, 1), &known).is_empty());
+        assert_eq!(without(slice(70, 80, 1), &known), [slice(70, 80, 1)]);
+    }
+
+    #[test]
+    fn who_was_taken_up_last_counts_for_as_long_as_it_works() {
+        let slices = [slice(0, 50, 1), slice(10, 20, 2), slice(15, 30, 3)];
+        let told = apart(slices.to_vec());
+        let told: Vec<_> = told.iter().map(|s| (s.start.0, s.end.0, s.tid)).collect();
+        let wanted = [(0, 10, 1), (10, 15, 2), (15, 30, 3), (30, 50, 1)];
+        assert_eq!(told, wanted);
     }
 
     proptest! {
         #[test]
-        fn slices_lie_in_their_span_in_order_and_apart(
+        fn slices_tile_the_time_in_which_any_thread_was_at_work(
             times in prop::collection::vec((0..200u64, 0..50u64, 1..4u32), 0..30),
         ) {
             let resource = Arc::new(Resource::default());
             let bounds = (Timestamp(20), Timestamp(150));
             let mut span = internal(SpanId(1), None, "handler", bounds, resource);
-            let slice = |(start, length, tid)| Slice {
-                start: Timestamp(start),
-                end: Timestamp(start + length),
-                doing: Doing::Running,
-                tid,
-                reason: None,
-                instead: None,
-                instead_ns: None,
-                shared: false,
-            };
-            put(&mut span, times.into_iter().map(slice).collect());
+            let slices: Vec<_> = times.into_iter().map(|(a, length, tid)| slice(a, a + length, tid)).collect();
+            let covers = |at: &u64| slices.iter().any(|s| s.start.0 <= *at && *at < s.end.0);
+            let covered = (20..150).filter(covers).count() as u64;
+            put(&mut span, slices);
             let mut at = span.start;
             for slice in &span.slices {
                 prop_assert!(at <= slice.start && slice.start < slice.end && slice.end <= span.end);
                 at = slice.end;
             }
             let total: u64 = span.slices.iter().map(Slice::duration).sum();
+            prop_assert_eq!(total, covered);
             prop_assert_eq!(span.attributes.int(attr::ON_CPU_NS).unwrap_or(0), total as i64);
         }
     }

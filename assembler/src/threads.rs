@@ -132,18 +132,23 @@ impl Threads {
     }
 
     /// When `tid` worked for `key`: from each event that made it the request's to the thread's next
-    /// event or its rest. In order, and apart.
+    /// event of another or its rest. In order, and apart.
     pub(crate) fn worked(&self, tid: u32, key: RequestKey, (from, to): Interval) -> Vec<Interval> {
         let Some(thread) = self.known.get(&tid).filter(|_| self.measured) else {
             return Vec::new();
         };
-        let stretches = thread.marks.stretches(key, from, to);
-        stretches
-            .map(|(start, end, held)| match held {
-                true => (start, end),
-                false => (start, self.rest(thread, start, end)),
-            })
-            .collect()
+        let mut worked: Vec<Interval> = Vec::new();
+        for (start, end, held) in thread.marks.stretches(key, from, to) {
+            let end = match held {
+                true => end,
+                false => self.rest(thread, start, end),
+            };
+            match worked.last_mut().filter(|last| last.1 == start) {
+                Some(last) => last.1 = end,
+                None => worked.push((start, end)),
+            }
+        }
+        worked
     }
 
     /// When the thread first lay down in `[from, to]`, or `to`.

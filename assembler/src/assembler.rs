@@ -75,7 +75,7 @@ pub struct Assembler {
     requests: Requests,
     losses: Vec<Loss>,
     counts: Counts,
-    finished: Vec<Exchange>,
+    finished: Vec<Box<Exchange>>,
     out: Vec<Assembled>,
     swept: Timestamp,
     now: Timestamp,
@@ -206,6 +206,7 @@ impl Assembler {
             Body::Filtered(_) => {}
         }
         self.place_finished();
+        self.build_ready();
         self.sweep();
     }
 
@@ -272,7 +273,9 @@ impl Assembler {
     }
 
     fn place_finished(&mut self) {
-        // They are large: their room is kept.
+        if self.finished.is_empty() {
+            return;
+        }
         let mut finished = std::mem::take(&mut self.finished);
         for exchange in finished.drain(..) {
             self.place(exchange);
@@ -280,7 +283,7 @@ impl Assembler {
         self.finished = finished;
     }
 
-    fn place(&mut self, exchange: Exchange) {
+    fn place(&mut self, exchange: Box<Exchange>) {
         self.counts.unanswered += u64::from(exchange.incomplete.contains(&Incomplete::NoResponse));
         match &exchange.facts {
             Facts::Http(_) => self.place_http(exchange),
@@ -291,7 +294,7 @@ impl Assembler {
         }
     }
 
-    fn place_http(&mut self, exchange: Exchange) {
+    fn place_http(&mut self, exchange: Box<Exchange>) {
         match self.id_of(&exchange) {
             Some(id) => self.requests.exchange(id, exchange, self.now),
             None => self.build(Parts {
@@ -338,7 +341,7 @@ impl Assembler {
         (binding, work)
     }
 
-    fn place_query(&mut self, exchange: Exchange, binding: Option<Binding>, work: Work) {
+    fn place_query(&mut self, exchange: Box<Exchange>, binding: Option<Binding>, work: Work) {
         let Some(binding) = binding else {
             return self.set_apart(exchange, work);
         };
@@ -350,7 +353,7 @@ impl Assembler {
         self.requests.query(query, self.now);
     }
 
-    fn set_apart(&mut self, exchange: Exchange, work: Work) {
+    fn set_apart(&mut self, exchange: Box<Exchange>, work: Work) {
         let Some(kind) = exchange.postgres().map(|facts| facts.kind) else {
             return;
         };
@@ -392,13 +395,17 @@ impl Assembler {
         self.connections
             .sweep(self.now, self.options.response_timeout, &mut self.finished);
         self.place_finished();
-        for parts in self
-            .requests
-            .take_ready(self.now, &mut self.apps, &self.connections)
-        {
-            self.build(parts);
-        }
         self.forget();
+    }
+
+    /// One by one, as each falls due: whoever takes them finds them in the CPU's cache.
+    fn build_ready(&mut self) {
+        while self.requests.is_due(self.now) {
+            let (apps, connections) = (&mut self.apps, &self.connections);
+            if let Some(parts) = self.requests.take_due(self.now, apps, connections) {
+                self.build(parts);
+            }
+        }
     }
 
     /// Forgets what no open request can reach back to.

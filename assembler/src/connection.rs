@@ -108,7 +108,7 @@ impl Connection {
         send: &Send,
         time: Timestamp,
         tally: &mut Tally,
-        out: &mut Vec<Exchange>,
+        out: &mut Vec<Box<Exchange>>,
     ) -> Vec<Begun> {
         let lo = self.streams[end].offset(send.seq);
         let hi = lo + u64::from(send.len);
@@ -211,7 +211,12 @@ impl Connection {
     }
 
     /// Finishes what an end that is not traced has left quiet.
-    pub(crate) fn settle(&mut self, now: Timestamp, tally: &mut Tally, out: &mut Vec<Exchange>) {
+    pub(crate) fn settle(
+        &mut self,
+        now: Timestamp,
+        tally: &mut Tally,
+        out: &mut Vec<Box<Exchange>>,
+    ) {
         let Some(client) = self.client else { return };
         if self.is_vacant(1 - client) && self.silent.is_quiet(now, PAUSE) {
             self.hear_answer();
@@ -245,7 +250,12 @@ impl Connection {
 
     /// Bytes `[seen, lo)` of the answering end were never seen written (tracing began in between, or
     /// events were lost): what they answered must not be given the next answer.
-    fn skip_unseen(&mut self, (seen, lo): (u64, u64), now: Timestamp, out: &mut Vec<Exchange>) {
+    fn skip_unseen(
+        &mut self,
+        (seen, lo): (u64, u64),
+        now: Timestamp,
+        out: &mut Vec<Box<Exchange>>,
+    ) {
         let Some(client) = self.client else { return };
         let stream = &self.streams[1 - client];
         let read = stream.read_of(lo - 1).map(|read| read.time);
@@ -258,11 +268,11 @@ impl Connection {
             Talk::Unknown => {}
             Talk::Http(talk) => {
                 let skipped = talk.queue.skip(seen, read, reason);
-                self.measure(client, skipped, now, Facts::Http, out);
+                self.measure_all(client, skipped, now, Facts::Http, out);
             }
             Talk::Postgres(talk) => {
                 let skipped = talk.queue.skip(seen, read, reason);
-                self.measure(client, skipped, now, Facts::Postgres, out);
+                self.measure_all(client, skipped, now, Facts::Postgres, out);
             }
         }
     }
@@ -370,7 +380,12 @@ impl Connection {
     }
 
     /// The exchanges that are finished by now.
-    pub(crate) fn finished(&mut self, now: Timestamp, tally: &mut Tally, out: &mut Vec<Exchange>) {
+    pub(crate) fn finished(
+        &mut self,
+        now: Timestamp,
+        tally: &mut Tally,
+        out: &mut Vec<Box<Exchange>>,
+    ) {
         if let Some(client) = self.client {
             let consumed = self.consumed(client, now, tally);
             self.finish_below(client, consumed, now, out);
@@ -399,7 +414,7 @@ impl Connection {
         client: usize,
         consumed: u64,
         now: Timestamp,
-        out: &mut Vec<Exchange>,
+        out: &mut Vec<Box<Exchange>>,
     ) {
         loop {
             match &mut self.talk {
@@ -408,30 +423,30 @@ impl Connection {
                     let Some(done) = talk.queue.pop_finished(consumed) else {
                         return;
                     };
-                    self.measure(client, [done], now, Facts::Http, out);
+                    self.measure(client, done, now, Facts::Http, out);
                 }
                 Talk::Postgres(talk) => {
                     let Some(done) = talk.queue.pop_finished(consumed) else {
                         return;
                     };
-                    self.measure(client, [done], now, Facts::Postgres, out);
+                    self.measure(client, done, now, Facts::Postgres, out);
                 }
             }
         }
     }
 
     /// Exchanges whose answer did not come in time.
-    pub(crate) fn expire(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Exchange>) {
+    pub(crate) fn expire(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Box<Exchange>>) {
         let Some(client) = self.client else { return };
         match &mut self.talk {
             Talk::Unknown => {}
             Talk::Http(talk) => {
                 let expired = talk.queue.expire(now, timeout);
-                self.measure(client, expired, now, Facts::Http, out);
+                self.measure_all(client, expired, now, Facts::Http, out);
             }
             Talk::Postgres(talk) => {
                 let expired = talk.queue.expire(now, timeout);
-                self.measure(client, expired, now, Facts::Postgres, out);
+                self.measure_all(client, expired, now, Facts::Postgres, out);
             }
         }
     }
@@ -442,7 +457,7 @@ impl Connection {
         now: Timestamp,
         reason: Incomplete,
         tally: &mut Tally,
-        out: &mut Vec<Exchange>,
+        out: &mut Vec<Box<Exchange>>,
     ) {
         if let (Talk::Http(talk), Incomplete::ConnectionClosed) = (&mut self.talk, reason) {
             talk.close();
@@ -460,11 +475,11 @@ impl Connection {
             Talk::Unknown => {}
             Talk::Http(talk) => {
                 let rest = talk.queue.close(reason, error);
-                self.measure(client, rest, now, Facts::Http, out);
+                self.measure_all(client, rest, now, Facts::Http, out);
             }
             Talk::Postgres(talk) => {
                 let rest = talk.queue.close(reason, error);
-                self.measure(client, rest, now, Facts::Postgres, out);
+                self.measure_all(client, rest, now, Facts::Postgres, out);
             }
         }
     }
@@ -499,33 +514,44 @@ impl Connection {
         })
     }
 
+    fn measure_all<F>(
+        &mut self,
+        client: usize,
+        done: Vec<Open<F>>,
+        now: Timestamp,
+        wrap: fn(F) -> Facts,
+        out: &mut Vec<Box<Exchange>>,
+    ) {
+        for open in done {
+            self.measure(client, open, now, wrap, out);
+        }
+    }
+
     fn measure<F>(
         &mut self,
         client: usize,
-        done: impl IntoIterator<Item = Open<F>>,
+        mut open: Open<F>,
         now: Timestamp,
-        wrap: fn(F) -> Facts,
-        out: &mut Vec<Exchange>,
+        wrap: impl FnOnce(F) -> Facts,
+        out: &mut Vec<Box<Exchange>>,
     ) {
-        for mut open in done {
-            if self.found && open.incomplete.contains(&Incomplete::NoRequest) {
-                open.incomplete.push(Incomplete::RecordingEdge);
-            }
-            let first = open.request.is_some_and(|request| request.lo == ORIGIN);
-            let ends = (self.ends[client].clone(), self.ends[1 - client].clone());
-            let below = (
-                open.request.and_then(|r| r.hi),
-                open.response.and_then(|r| r.hi),
-            );
-            let (asked, answered) = (&self.streams[client], &self.streams[1 - client]);
-            let mut exchange = Exchange::measure(open, ends, (asked, answered), now, wrap);
-            if first {
-                exchange.setup = self.setup.take();
-            }
-            out.push(exchange);
-            self.streams[client].prune(below.0.unwrap_or(0));
-            self.streams[1 - client].prune(below.1.unwrap_or(0));
+        if self.found && open.incomplete.contains(&Incomplete::NoRequest) {
+            open.incomplete.push(Incomplete::RecordingEdge);
         }
+        let first = open.request.is_some_and(|request| request.lo == ORIGIN);
+        let ends = (self.ends[client].clone(), self.ends[1 - client].clone());
+        let below = (
+            open.request.and_then(|r| r.hi),
+            open.response.and_then(|r| r.hi),
+        );
+        let (asked, answered) = (&self.streams[client], &self.streams[1 - client]);
+        let mut exchange = Exchange::measure(open, ends, (asked, answered), now, wrap);
+        if first {
+            exchange.setup = self.setup.take();
+        }
+        out.push(exchange);
+        self.streams[client].prune(below.0.unwrap_or(0));
+        self.streams[1 - client].prune(below.1.unwrap_or(0));
     }
 
     fn limit(&mut self, tally: &mut Tally) {

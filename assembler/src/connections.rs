@@ -57,7 +57,12 @@ impl Connections {
     }
 
     /// A socket is established at `time`.
-    pub(crate) fn socket(&mut self, socket: &Socket, time: Timestamp, out: &mut Vec<Exchange>) {
+    pub(crate) fn socket(
+        &mut self,
+        socket: &Socket,
+        time: Timestamp,
+        out: &mut Vec<Box<Exchange>>,
+    ) {
         if self.sockets.contains_key(&socket.cookie) {
             return;
         }
@@ -103,7 +108,7 @@ impl Connections {
         &mut self,
         send: &Send,
         time: Timestamp,
-        out: &mut Vec<Exchange>,
+        out: &mut Vec<Box<Exchange>>,
     ) -> Vec<Begun> {
         let Some((connection, end, tally)) = self.find(send.cookie) else {
             return Vec::new();
@@ -113,7 +118,7 @@ impl Connections {
         begun
     }
 
-    pub(crate) fn recv(&mut self, recv: &Recv, time: Timestamp, out: &mut Vec<Exchange>) {
+    pub(crate) fn recv(&mut self, recv: &Recv, time: Timestamp, out: &mut Vec<Box<Exchange>>) {
         let Some((connection, end, tally)) = self.find(recv.cookie) else {
             return;
         };
@@ -139,7 +144,7 @@ impl Connections {
         &mut self,
         transmit: &Transmit,
         time: Timestamp,
-        out: &mut Vec<Exchange>,
+        out: &mut Vec<Box<Exchange>>,
     ) {
         if let Some((connection, end, tally)) = self.find(transmit.cookie) {
             connection.transmit(end, transmit, time);
@@ -171,7 +176,12 @@ impl Connections {
         }
     }
 
-    pub(crate) fn close(&mut self, cookie: SocketCookie, time: Timestamp, out: &mut Vec<Exchange>) {
+    pub(crate) fn close(
+        &mut self,
+        cookie: SocketCookie,
+        time: Timestamp,
+        out: &mut Vec<Box<Exchange>>,
+    ) {
         let Some(&Place { number, end, .. }) = self.sockets.get(&cookie) else {
             return;
         };
@@ -185,7 +195,7 @@ impl Connections {
     }
 
     /// Closes what is overdue, and beyond the limit the oldest.
-    pub(crate) fn sweep(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Exchange>) {
+    pub(crate) fn sweep(&mut self, now: Timestamp, timeout: Nanos, out: &mut Vec<Box<Exchange>>) {
         for connection in self.open.values_mut() {
             connection.settle(now, &mut self.tally, out);
             connection.expire(now, timeout, out);
@@ -207,7 +217,7 @@ impl Connections {
     }
 
     /// The recording ended.
-    pub(crate) fn finish(&mut self, now: Timestamp, out: &mut Vec<Exchange>) {
+    pub(crate) fn finish(&mut self, now: Timestamp, out: &mut Vec<Box<Exchange>>) {
         let all: Vec<u64> = self.open.keys().copied().collect();
         for number in all {
             self.end(number, now, Incomplete::RecordingEdge, out);
@@ -226,7 +236,13 @@ impl Connections {
             .any(|connection| connection.may_hold_caller(pid, start, id))
     }
 
-    fn end(&mut self, number: u64, now: Timestamp, reason: Incomplete, out: &mut Vec<Exchange>) {
+    fn end(
+        &mut self,
+        number: u64,
+        now: Timestamp,
+        reason: Incomplete,
+        out: &mut Vec<Box<Exchange>>,
+    ) {
         let Some(mut connection) = self.open.remove(&number) else {
             return;
         };

@@ -124,7 +124,7 @@ pub(crate) enum Facts {
     Postgres(PgFacts),
 }
 
-/// A request and its answer.
+/// A request and its answer. Large, and handed on from pass to pass: so always in a box.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) number: u64,
@@ -149,7 +149,7 @@ impl Exchange {
         streams: (&Stream, &Stream),
         closed: Timestamp,
         wrap: impl FnOnce(F) -> Facts,
-    ) -> Exchange {
+    ) -> Box<Exchange> {
         let request = open.request.map(|range| Passage::measure(streams.0, range));
         let response = open
             .response
@@ -164,7 +164,7 @@ impl Exchange {
         server.pid = caller(&request, |p| p.reader)
             .or(caller(&response, |p| p.writer))
             .or(server.pid);
-        Exchange {
+        Box::new(Exchange {
             number: open.number,
             client,
             server,
@@ -176,7 +176,7 @@ impl Exchange {
             error: open.error,
             setup: None,
             closed,
-        }
+        })
     }
 
     pub(crate) fn http(&self) -> Option<&HttpFacts> {

@@ -280,13 +280,15 @@ impl Way<'_> {
         to: &Arc<Resource>,
         out: &mut Vec<Span>,
     ) {
-        for stretch in passage::stretches(passage, self.gaps) {
+        for stretch in passage::stretches(passage, self.gaps).iter().flatten() {
             let resource = if stretch.name == passage::QUEUE {
                 to
             } else {
                 from
             };
-            let mut part = self.part(stretch.name, passage, direction, stretch.time, resource);
+            let at = out.len();
+            out.push(self.part(stretch.name, passage, direction, stretch.time, resource));
+            let part = &mut out[at];
             if !stretch.unmeasured.is_empty() {
                 let words = stretch.unmeasured.join("; ");
                 part.attributes.set(attr::NOT_MEASURED, words);
@@ -296,16 +298,21 @@ impl Way<'_> {
                 part.attributes.set(attr::UNSENT_NS, unsent);
             }
             let mut inside = match stretch.name {
-                passage::QUEUE => self.accept(&part, direction).into_iter().collect(),
-                _ => self.holes(&mut part, passage),
+                passage::QUEUE => self.accept(part, direction).into_iter().collect(),
+                _ => self.held_up(part, passage, to),
             };
-            if matches!(stretch.name, passage::SEND | passage::TRANSFER) {
-                inside.extend(full(&part, passage, to));
-                inside.extend(failures(&part, passage));
-            }
-            out.push(part);
             out.append(&mut inside);
         }
+    }
+
+    /// What kept the bytes of a message within a part of its way.
+    fn held_up(&self, part: &mut Span, passage: &Passage, to: &Arc<Resource>) -> Vec<Span> {
+        let mut inside = self.holes(part, passage);
+        if matches!(part.name.as_str(), passage::SEND | passage::TRANSFER) {
+            inside.extend(full(part, passage, to));
+            inside.extend(failures(part, passage));
+        }
+        inside
     }
 
     /// What of a request's wait in the queue was for accept(2).
@@ -366,7 +373,10 @@ impl Way<'_> {
             "request" => &self.ranges.request,
             _ => &self.ranges.response,
         };
-        let attributes = Attributes::of([
+        // A queue's reader is charged with it.
+        let more = if name == passage::QUEUE { 3 } else { 0 };
+        let mut attributes = Attributes::with_room(4 + more);
+        attributes.add([
             (attr::PART, name.into()),
             (attr::HOP, self.between.clone().into()),
             (attr::DIRECTION, direction.into()),

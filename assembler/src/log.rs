@@ -8,6 +8,7 @@ use tierscope_model::Timestamp;
 const LIMIT: usize = 65_536;
 
 /// Puts `entry` at place `at`. `VecDeque::insert` makes room first, also at the end, where nearly all go.
+#[inline(always)]
 pub(crate) fn insert<T>(into: &mut VecDeque<T>, at: usize, entry: T) {
     if at == into.len() {
         into.push_back(entry);

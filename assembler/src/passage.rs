@@ -48,8 +48,8 @@ pub(crate) struct Stretch {
     pub(crate) unmeasured: Vec<&'static str>,
 }
 
-/// The parts of a message's way, in order: from its first write, as far as it was seen.
-pub(crate) fn stretches(passage: &Passage, gaps: Gaps) -> impl Iterator<Item = Stretch> {
+/// The parts of a message's way, in order, those that there are: from its first write, as far as it was seen.
+pub(crate) fn stretches(passage: &Passage, gaps: Gaps) -> [Option<Stretch>; 3] {
     let there = passage.arrival.or(passage.last_read);
     let (first, second) = match (passage.first_write, passage.left, there) {
         (Some(start), Some(left), there) => {
@@ -60,7 +60,7 @@ pub(crate) fn stretches(passage: &Passage, gaps: Gaps) -> impl Iterator<Item = S
         (Some(start), None, Some(there)) => (Some(transfer(passage, gaps, (start, there))), None),
         _ => (None, None),
     };
-    [first, second, queue(passage)].into_iter().flatten()
+    [first, second, queue(passage)]
 }
 
 fn stretch(name: &'static str, time: (Timestamp, Timestamp)) -> Stretch {

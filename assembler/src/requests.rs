@@ -13,7 +13,7 @@ use crate::tree::{Parts, Query, caller_of};
 /// One request's pieces so far.
 #[derive(Default)]
 struct Bucket {
-    exchanges: Vec<Exchange>,
+    exchanges: Vec<Box<Exchange>>,
     queries: Vec<Query>,
     apps: Vec<RequestKey>,
     first: Timestamp,
@@ -48,7 +48,7 @@ impl Requests {
         }
     }
 
-    pub(crate) fn exchange(&mut self, id: RequestId, exchange: Exchange, now: Timestamp) {
+    pub(crate) fn exchange(&mut self, id: RequestId, exchange: Box<Exchange>, now: Timestamp) {
         let bucket = self.touch(id, now);
         bucket.begun = bucket.begun.min(exchange.begun);
         bucket.exchanges.push(exchange);
@@ -84,37 +84,41 @@ impl Requests {
         self.buckets.values().map(|bucket| bucket.begun).min()
     }
 
-    /// Takes the requests of which nothing more can come.
-    pub(crate) fn take_ready(
+    /// Whether there is a request to be looked at: by [`Requests::take_due`].
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let next = self.due.front();
+        next.is_some_and(|(due, _)| *due <= now || self.is_over())
+    }
+
+    fn is_over(&self) -> bool {
+        self.buckets.len() > self.limit
+    }
+
+    /// Takes the request that is due next, unless more of it can come: then it is due again later.
+    pub(crate) fn take_due(
         &mut self,
         now: Timestamp,
         apps: &mut Apps,
         connections: &Connections,
-    ) -> Vec<Parts> {
-        let mut ready = Vec::new();
-        while let Some((due, id)) = self.due.front().copied() {
-            let over = self.buckets.len() > self.limit;
-            if due > now && !over {
-                break;
-            }
-            self.due.pop_front();
-            let Some(bucket) = self.buckets.get(&id) else {
-                continue;
-            };
-            if over {
-                self.over_budget += 1;
-                ready.extend(self.take(id, apps, Some(Incomplete::Budget)));
-            } else if now.since(bucket.first) >= self.patience {
-                ready.extend(self.take(id, apps, Some(Incomplete::NoResponse)));
-            } else if bucket.last + self.grace > now {
-                self.due.push_back((bucket.last + self.grace, id));
-            } else if bucket.is_open(id, apps, connections) {
-                self.due.push_back((now + self.grace, id));
-            } else {
-                ready.extend(self.take(id, apps, None));
-            }
+    ) -> Option<Parts> {
+        let (over, (_, id)) = (self.is_over(), self.due.pop_front()?);
+        let bucket = self.buckets.get(&id)?;
+        if over {
+            self.over_budget += 1;
+            return self.take(id, apps, Some(Incomplete::Budget));
         }
-        ready
+        if now.since(bucket.first) >= self.patience {
+            return self.take(id, apps, Some(Incomplete::NoResponse));
+        }
+        let again = if bucket.last + self.grace > now {
+            bucket.last + self.grace
+        } else if bucket.is_open(id, apps, connections) {
+            now + self.grace
+        } else {
+            return self.take(id, apps, None);
+        };
+        self.due.push_back((again, id));
+        None
     }
 
     /// Takes every request: the recording ended.

@@ -29,7 +29,7 @@ use crate::unseen_hop;
 
 /// A finished PostgreSQL exchange with what its backend did.
 pub(crate) struct Query {
-    pub(crate) exchange: Exchange,
+    pub(crate) exchange: Box<Exchange>,
     pub(crate) binding: Binding,
     pub(crate) work: Work,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Query {
 /// Everything seen of one request.
 pub(crate) struct Parts {
     pub(crate) id: Option<RequestId>,
-    pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) exchanges: Vec<Box<Exchange>>,
     pub(crate) queries: Vec<Query>,
     pub(crate) apps: Vec<(RequestKey, AppRequest)>,
     pub(crate) incomplete: Vec<Incomplete>,
@@ -81,8 +81,8 @@ impl Parts {
     }
 }
 
-/// Spans that there is room for at once: most requests have fewer.
-const USUAL: usize = 64;
+/// Spans of an exchange, with what it did at either end: most have fewer.
+const USUAL: usize = 16;
 
 /// Builds the trace of one request.
 pub(crate) fn build(
@@ -94,7 +94,8 @@ pub(crate) fn build(
     parts.exchanges.sort_by_key(|x| (x.begun, x.number));
     adopt_asks(&mut parts.exchanges);
     let id = parts.id.map(|id| id.to_smolstr());
-    let mut spans = Vec::with_capacity(USUAL);
+    let exchanges = parts.exchanges.len() + parts.queries.len();
+    let mut spans = Vec::with_capacity(USUAL * exchanges);
     let hops: Vec<Hop> = parts
         .exchanges
         .iter()
@@ -194,7 +195,7 @@ fn endpoint(exchange: &Exchange, route: Option<&SmolStr>) -> SmolStr {
 }
 
 /// What a client that is not traced asked for is known from the request that its server passed on.
-fn adopt_asks(exchanges: &mut [Exchange]) {
+fn adopt_asks(exchanges: &mut [Box<Exchange>]) {
     for inner in 0..exchanges.len() {
         let asked = exchanges[inner]
             .http()
@@ -255,7 +256,7 @@ fn charge_workers(
         }
         let asked = 0..parts.exchanges.len();
         let asked = asked.filter(|other| caller_of(&parts.exchanges, *other) == Some(at));
-        let asked: Vec<&Exchange> = asked.map(|other| &parts.exchanges[other]).collect();
+        let asked: Vec<&Exchange> = asked.map(|other| &*parts.exchanges[other]).collect();
         let Some(server) = charge::find(spans, hops[at].server) else {
             continue;
         };
@@ -272,7 +273,7 @@ fn charge_workers(
 }
 
 /// The exchange that the client of exchange `at` was serving; none where no or more than one fits.
-pub(crate) fn caller_of(exchanges: &[Exchange], at: usize) -> Option<usize> {
+pub(crate) fn caller_of(exchanges: &[Box<Exchange>], at: usize) -> Option<usize> {
     let inner = &exchanges[at];
     let pid = inner.client.pid?;
     let serves = |outer: &Exchange| {
@@ -333,7 +334,7 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
     let continued = parts
         .exchanges
         .iter()
-        .filter_map(Exchange::http)
+        .filter_map(|exchange| exchange.http())
         .find_map(|f| f.traceparent);
     let mut spans = arrange(spans);
     let orphans = spans
@@ -343,7 +344,10 @@ fn finish(parts: Parts, spans: Vec<Span>, counts: &mut Counts) -> Trace {
         .count() as u64;
     name_root(
         &mut spans,
-        parts.exchanges.iter().filter_map(Exchange::http),
+        parts
+            .exchanges
+            .iter()
+            .filter_map(|exchange| exchange.http()),
     );
     counts.orphan_spans += orphans;
     counts.spans += spans.len() as u64;

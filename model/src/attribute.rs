@@ -191,9 +191,14 @@ impl Attributes {
         Attributes(Vec::new())
     }
 
+    /// None, with room for `count`.
+    pub fn with_room(count: usize) -> Attributes {
+        Attributes(Vec::with_capacity(count))
+    }
+
     /// These, whose keys differ.
     pub fn of<const N: usize>(pairs: [(&'static str, Value); N]) -> Attributes {
-        let mut all = Attributes(Vec::with_capacity(N.max(ROOM)));
+        let mut all = Attributes::with_room(N.max(ROOM));
         all.add(pairs);
         all
     }
@@ -205,22 +210,27 @@ impl Attributes {
         match self.0.iter_mut().find(|(k, _)| k.as_str() == name) {
             Some(slot) => slot.1 = value,
             None => {
-                if self.0.is_empty() {
-                    self.0.reserve(ROOM);
-                }
+                self.make_room(1);
                 self.0.push((key, value));
             }
         }
     }
 
+    /// For `count` more: at once for the usual number of them.
+    fn make_room(&mut self, count: usize) {
+        let usual = if self.0.capacity() == 0 { ROOM } else { 0 };
+        self.0.reserve(count.max(usual));
+    }
+
     /// Adds these, none of whose keys stands there yet: nothing is looked for.
-    pub fn add<const N: usize>(&mut self, pairs: [(&'static str, Value); N]) {
+    pub fn add<const N: usize>(&mut self, mut pairs: [(&'static str, Value); N]) {
         debug_assert!(pairs.iter().all(|(key, _)| self.get(key).is_none()));
-        let room = if self.0.is_empty() { N.max(ROOM) } else { N };
-        self.0.reserve(room);
-        for (key, value) in pairs {
-            self.0.push((key.into(), value));
-        }
+        self.make_room(N);
+        // Taken out where they stand: to move them all first costs as much as the rest.
+        let taken = |(key, value): &mut (&'static str, Value)| {
+            ((*key).into(), std::mem::replace(value, Value::Bool(false)))
+        };
+        self.0.extend(pairs.iter_mut().map(taken));
     }
 
     /// Adds all of `others`, none of whose keys stands there yet.

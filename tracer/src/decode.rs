@@ -278,8 +278,10 @@ fn time(ts: u64) -> Option<Timestamp> {
 
 /// What stands before the first NUL.
 fn utf8(bytes: &[u8]) -> SmolStr {
+    if bytes.is_empty() {
+        return SmolStr::default();
+    }
     match str::from_utf8(bytes) {
-        Ok("") => SmolStr::default(),
         Ok(text) => text.into(),
         Err(_) => String::from_utf8_lossy(bytes).into(),
     }

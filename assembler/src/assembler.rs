@@ -180,7 +180,10 @@ impl Assembler {
                 }
                 self.processes.change(&process, time);
             }
-            Body::Switch(switch) => self.threads.switch(time, switch),
+            Body::Switch(switch) => {
+                self.counts.unseen_returns += u64::from(switch.unseen);
+                self.threads.switch(time, switch);
+            }
             Body::File(file) => self.threads.file(&file, time),
             Body::FileName(name) => self.threads.paths.name(name),
             Body::Stack(stack) => self.threads.paths.stack(&stack),

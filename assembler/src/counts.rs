@@ -13,6 +13,8 @@ pub struct Counts {
     pub unknown_socket_events: u64,
     /// Events that the tracer could not deliver.
     pub lost_events: u64,
+    /// Returns of threads to a CPU that the kernel told nobody: what those threads did before is not known.
+    pub unseen_returns: u64,
     /// Traces of requests.
     pub traces: u64,
     /// Spans in them, orphans included.

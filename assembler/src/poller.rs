@@ -147,6 +147,7 @@ mod tests {
             syscall: Some(call as u32),
             wait_event: 0,
             gap: false,
+            unseen: false,
             throttled: false,
             before: Before {
                 pid: 9,

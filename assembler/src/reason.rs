@@ -76,6 +76,7 @@ mod tests {
             syscall,
             wait_event,
             gap: false,
+            unseen: false,
             throttled: false,
             before: Before::default(),
         }

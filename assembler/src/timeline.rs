@@ -138,7 +138,7 @@ fn around<'a>(
     lost: &[Lost],
 ) -> [Bound<'a>; 3] {
     let off = switch.off_at.or(switch.woken_at).unwrap_or(back);
-    let on = on.filter(|_| switch.off_at.is_some() && !switch.gap);
+    let on = on.filter(|_| switch.off_at.is_some() && !switch.gap && !switch.unseen);
     let woken = match switch.off {
         Off::Preempted => off,
         _ => switch.woken_at.unwrap_or(back),
@@ -248,6 +248,7 @@ mod tests {
             syscall: Some(230),
             wait_event: 0,
             gap: false,
+            unseen: false,
             throttled: false,
             before: Before {
                 pid: 9,
@@ -318,6 +319,23 @@ mod tests {
         assert_eq!(slice.reason.as_deref(), Some("preempted"));
         assert_eq!(slice.instead.as_deref(), Some("hog 9"));
         assert_eq!(pieces[2].slice(7).reason, None, "woken, it waits for a CPU");
+    }
+
+    #[test]
+    fn what_came_before_a_return_that_was_not_seen_is_not_known() {
+        let mut timeline = timeline();
+        let unseen = Switch {
+            unseen: true,
+            ..switch(90, Some(94), Off::Sleeping)
+        };
+        timeline.back(Timestamp(95), unseen);
+        let wanted = [
+            (58, 60, Doing::Runnable),
+            (60, 90, Doing::Unknown),
+            (90, 94, Doing::Waiting),
+            (94, 95, Doing::Runnable),
+        ];
+        assert_eq!(told(&cut(&timeline, 58, 95)), wanted);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Score {
     pub edges: BTreeMap<String, Verdicts>,
     /// Events that the tracer could not deliver.
     pub lost_events: u64,
+    /// Returns of threads to a CPU that the kernel told nobody: what those threads did before is not known.
+    pub unseen_returns: u64,
     /// |client's own duration − the trace's|, µs.
     pub client_vs_trace_us: Quantiles,
     /// Parts that do not sum, children outside their parent without a flag.
@@ -110,6 +112,7 @@ impl<'a> Scorer<'a> {
             orphan_spans: counts.orphan_spans,
             spans: counts.spans,
             lost_events: counts.lost_events,
+            unseen_returns: counts.unseen_returns,
             conservation_violations: counts.conservation_violations,
             negative_durations: counts.negative_durations,
             health_requests: self

@@ -382,6 +382,8 @@ pub struct Switch {
     pub gap: bool,
     /// When it began to wait for a CPU, its cgroup had used its CPU quota up.
     pub throttled: bool,
+    /// It had come back to a CPU before [`Switch::off_at`], and the kernel told nobody: when is not known.
+    pub unseen: bool,
 }
 
 /// Bytes `[seq, end_seq)`, written by this socket, that sampling leaves out.

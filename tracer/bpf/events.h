@@ -331,7 +331,7 @@ struct ts_switch {
 	ts_u8 off; /* ts_off */
 	ts_u8 gap; /* 1: returns between the last one told and this one were left out by sampling */
 	ts_u8 throttled; /* 1: when it began to wait for a CPU, its cgroup had used its quota up */
-	ts_u8 pad;
+	ts_u8 unseen; /* 1: it had come back to a CPU before off_ts, and no program ran then */
 	ts_u32 prev_ended_ns; /* how long before head.ts; 0: it ran until then */
 };
 

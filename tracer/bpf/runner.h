@@ -22,6 +22,7 @@ struct run {
 
 struct runner {
 	u64 since; /* when what runs came there */
+	u64 tid; /* of what runs; 0: the CPU is idle */
 	struct run longest[LONG_RUNS]; /* of late */
 };
 

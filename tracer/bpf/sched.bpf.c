@@ -57,6 +57,8 @@ static __always_inline bool switch_out(struct task_struct *task, u8 off, u64 now
 
 	if (!thread)
 		return false;
+	/* It was off already: a virtual machine's kernel may keep programs from switches of its first process. */
+	thread->unseen = thread->off_ts != 0;
 	thread->off_ts = now;
 	thread->wake_ts = 0;
 	thread->off = off;
@@ -136,6 +138,7 @@ static __always_inline bool switch_in(struct task_struct *task, struct task_stru
 			r.syscall = thread->syscall;
 			r.wait_event = thread->event;
 			r.throttled = thread->throttled;
+			r.unseen = thread->unseen;
 		}
 		thread->off_ts = 0;
 		thread->wake_ts = 0;
@@ -157,13 +160,15 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 
 	if (!runner)
 		return 0;
-	/* The first switch on this CPU: since when what leaves it ran is not known. */
-	if (!runner->since)
+	/* The first switch seen on this CPU, or the first after one that was not: since when what leaves it ran is
+	 * not known. */
+	if (!runner->since || runner->tid != (u32)prev->pid)
 		runner->since = now;
 	out = switch_out(prev, off_of(preempt, prev, state), now);
 	in = switch_in(next, prev, runner, now);
 	note_run(runner, prev, now);
 	runner->since = now;
+	runner->tid = (u32)next->pid;
 	if (!out && !in)
 		count_filtered(TS_FILTER_UNTRACED);
 	return 0;

@@ -33,7 +33,8 @@ struct thread {
 	u32 event;      /* PostgreSQL's */
 	u8 off;
 	u8 throttled;   /* as ts_switch.throttled */
-	u8 pad[6];
+	u8 unseen;      /* as ts_switch.unseen */
+	u8 pad[5];
 	struct worker worker;
 	struct ts_traced process; /* a copy: only another program in the process changes it */
 	struct file_call call;

@@ -444,6 +444,9 @@ fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
     if switch.throttled > 1 {
         return Err(value!(raw, ts_switch.throttled, switch.throttled));
     }
+    if switch.unseen > 1 {
+        return Err(value!(raw, ts_switch.unseen, switch.unseen));
+    }
     Ok(Switch {
         pid: switch.pid,
         tid: switch.tid,
@@ -461,6 +464,7 @@ fn switch(raw: Raw<'_>) -> Result<Switch, DecodeError> {
         },
         gap: switch.gap == 1,
         throttled: switch.throttled == 1,
+        unseen: switch.unseen == 1,
     })
 }
 

@@ -25,6 +25,7 @@ fn off(world: &mut World, (pid, tid): (u32, u32), ns: (u64, u64), off: Off, wait
         syscall: Some(EPOLL_WAIT),
         wait_event,
         gap: false,
+        unseen: false,
         throttled: false,
         before: Before {
             pid: 4711,

@@ -421,6 +421,7 @@ fn proxied() -> (Trace, Conn) {
         wait_event: 0,
         before: Before::default(),
         gap: false,
+        unseen: false,
         throttled: false,
     }));
     world.push(Body::Accepted(Accepted {

@@ -119,6 +119,7 @@ fn write_score(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         format!("{} of {}", score.orphan_spans, score.spans),
     )?;
     row("lost events", score.lost_events.to_string())?;
+    row("unseen returns to a CPU", score.unseen_returns.to_string())?;
     row(
         "conservation violations",
         score.conservation_violations.to_string(),

@@ -111,7 +111,7 @@ fn times(pid: u32) -> Option<ThreadTimes> {
 #[derive(Debug)]
 pub(super) struct RunQueue<'a> {
     outside: &'a Outside,
-    /// Runnable time and returns to a CPU, by thread.
+    /// Runnable time and returns to a CPU, also those of which no more is known, by thread.
     ours: HashMap<u32, (Nanos, u64)>,
     measured: bool,
 }
@@ -134,7 +134,7 @@ impl<'a> RunQueue<'a> {
         self.measured = true;
         if let Some((ns, switches)) = self.ours.get_mut(&switch.tid) {
             *ns += runnable_since(switch).map_or(0, |since| event.time.since(since));
-            *switches += 1;
+            *switches += 1 + u64::from(switch.unseen);
         }
     }
 

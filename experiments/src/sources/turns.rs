@@ -77,6 +77,7 @@ mod tests {
                 syscall: Some(syscall),
                 wait_event: 0,
                 gap: false,
+                unseen: false,
                 throttled: false,
                 before: Before::default(),
             }),

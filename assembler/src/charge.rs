@@ -249,7 +249,8 @@ mod tests {
             let resource = Arc::new(Resource::default());
             let bounds = (Timestamp(20), Timestamp(150));
             let mut span = internal(SpanId(1), None, "handler", bounds, resource);
-            let slices: Vec<_> = times.into_iter().map(|(a, length, tid)| slice(a, a + length, tid)).collect();
+            let slices = times.into_iter().map(|(a, length, tid)| slice(a, a + length, tid));
+            let slices: Vec<_> = slices.collect();
             let covers = |at: &u64| slices.iter().any(|s| s.start.0 <= *at && *at < s.end.0);
             let covered = (20..150).filter(covers).count() as u64;
             put(&mut span, slices);

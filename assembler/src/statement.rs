@@ -70,7 +70,8 @@ pub(crate) fn exchange_spans(
 }
 
 fn label(exchange: &Exchange, facts: &PgFacts, work: &Work) -> Label {
-    let mut attributes = Attributes::of([
+    let mut attributes = Attributes::new();
+    attributes.add([
         (attr::DB_SYSTEM_NAME, "postgresql".into()),
         (attr::DB_EXCHANGE, facts.kind.name().into()),
     ]);

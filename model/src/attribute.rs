@@ -196,13 +196,6 @@ impl Attributes {
         Attributes(Vec::with_capacity(count))
     }
 
-    /// These, whose keys differ.
-    pub fn of<const N: usize>(pairs: [(&'static str, Value); N]) -> Attributes {
-        let mut all = Attributes::with_room(N.max(ROOM));
-        all.add(pairs);
-        all
-    }
-
     /// Sets `key`, replacing its earlier value.
     pub fn set(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());

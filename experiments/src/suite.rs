@@ -127,6 +127,10 @@ pub fn promises(rows: &[Row]) -> Vec<SuitePromise> {
     let close: u64 = faults().map(|f| f.magnitude.close).sum();
     let normal = sum(&|d| d.normal);
     let alarms = sum(&|d| d.false_alarms);
+    let missed: Vec<&str> = faults()
+        .filter(|f| f.affected == 0)
+        .map(|f| f.fault.as_str())
+        .collect();
     let repeats = sum(&|d| d.alarms_by_kind.get("N+1 queries").copied().unwrap_or(0));
     let changes = || scored.iter().flat_map(|d| &d.changes);
     let changed: u64 = changes().map(|c| c.injected).sum();
@@ -137,6 +141,15 @@ pub fn promises(rows: &[Row]) -> Vec<SuitePromise> {
             failed == 0,
             format!("{failed} experiments failed"),
             "0",
+        ),
+        promise(
+            "injected",
+            missed.is_empty(),
+            match missed.is_empty() {
+                true => "all reached requests".to_owned(),
+                false => format!("no request was delayed by {}", missed.join(", ")),
+            },
+            "each fault delays requests",
         ),
         at_least(
             "recall",
@@ -202,5 +215,36 @@ fn promise(name: &str, kept: bool, value: String, bound: &str) -> SuitePromise {
         value,
         bound: bound.to_owned(),
         kept,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detection::FaultScore;
+
+    #[test]
+    fn a_fault_that_delays_nobody_breaks_a_promise() {
+        let broken = |affected| {
+            let fault = FaultScore {
+                fault: "missing-index".to_owned(),
+                affected,
+                found: affected,
+                first: affected,
+                ..FaultScore::default()
+            };
+            let detection = Detection {
+                faults: vec![fault],
+                ..Detection::default()
+            };
+            let rows = [Row {
+                name: "missing-index".to_owned(),
+                outcome: RowOutcome::Scored(detection),
+            }];
+            let broken = promises(&rows).into_iter().filter(|promise| !promise.kept);
+            broken.map(|promise| promise.value).collect::<Vec<_>>()
+        };
+        assert_eq!(broken(1), [String::new(); 0]);
+        assert_eq!(broken(0), ["no request was delayed by missing-index"]);
     }
 }

@@ -1,8 +1,8 @@
-//! An index is missing: the planner does without it.
+//! An index is missing: it is dropped, and made again.
 //!
-//! It is hidden from the planner rather than dropped, because dropping and making it take locks that
-//! would be faults of their own. What that costs each statement PostgreSQL tells itself: in the windows it
-//! logs the CPU time of every execution, with its values, among which is the request's id.
+//! Both are done concurrently, so that no statement waits for a lock. What that costs each statement PostgreSQL
+//! tells itself: in the windows it logs the CPU time of every execution, with its values, among which is the
+//! request's id.
 
 use std::time::{Duration, Instant};
 
@@ -32,12 +32,16 @@ pub struct MissingIndex {
 }
 
 impl MissingIndex {
-    pub(super) fn injector(&self, site: Site<'_>) -> Result<HiddenIndex> {
+    pub(super) fn injector(&self, site: Site<'_>) -> Result<DroppedIndex> {
         let mut session = site.lab.session()?;
-        session.run(&format!("SELECT '{}'::regclass;", self.index))?;
-        Ok(HiddenIndex {
+        let index = format!("'{}'::regclass", self.index);
+        let made = session.run(&format!("SELECT pg_get_indexdef({index});"))?;
+        let table = format!("SELECT indrelid::regclass FROM pg_index WHERE indexrelid = {index};");
+        Ok(DroppedIndex {
+            table: session.run(&table)?,
             session,
             index: self.index.clone(),
+            made: made.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1),
             log: Tail::new(site.lab.logs().join("postgres.log")),
             from_ns: None,
         })
@@ -45,25 +49,17 @@ impl MissingIndex {
 }
 
 /// In the lab's own cluster, which is thrown away: a crash leaves nothing to be undone.
-pub(super) struct HiddenIndex {
+pub(super) struct DroppedIndex {
     session: Session,
     index: String,
+    /// The statement that makes it.
+    made: String,
+    table: String,
     log: Tail,
     from_ns: Option<u64>,
 }
 
-impl HiddenIndex {
-    /// The second statement tells all sessions to plan anew.
-    fn set(&mut self, valid: bool) -> Result<()> {
-        let index = format!("'{}'::regclass", self.index);
-        let told = self.session.run(&format!(
-            "BEGIN; UPDATE pg_index SET indisvalid = {valid} WHERE indexrelid = {index}; \
-             UPDATE pg_class SET reltuples = reltuples WHERE oid = \
-             (SELECT indrelid FROM pg_index WHERE indexrelid = {index}); COMMIT;"
-        ));
-        told.map(drop).map_err(Into::into)
-    }
-
+impl DroppedIndex {
     /// Waits until what the app's sessions run now has ended.
     fn settle(&mut self) -> Result<()> {
         let begun = Instant::now();
@@ -85,15 +81,16 @@ impl HiddenIndex {
     }
 }
 
-impl Injector for HiddenIndex {
+impl Injector for DroppedIndex {
     fn begin(&mut self) -> Result<()> {
         self.log.skip()?;
         // One statement cannot be run in a transaction with another.
         for statement in LOG.split_inclusive(';') {
             self.session.run(statement)?;
         }
-        self.set(false)?;
         self.from_ns = Some(now());
+        let drop = format!("DROP INDEX CONCURRENTLY {};", self.index);
+        self.session.run(&drop)?;
         Ok(())
     }
 
@@ -101,8 +98,10 @@ impl Injector for HiddenIndex {
         let Some(from_ns) = self.from_ns.take() else {
             return Ok(Vec::new());
         };
+        // What the planner knew of the index went with it.
+        let make = format!("{}; ANALYZE {};", self.made, self.table);
+        self.session.run(&make)?;
         let to_ns = now();
-        self.set(true)?;
         for statement in LOG_NO_MORE.split_inclusive(';') {
             self.session.run(statement)?;
         }

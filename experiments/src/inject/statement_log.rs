@@ -7,7 +7,7 @@ use tierscope_model::{Nanos, RequestId};
 /// An execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Executed {
-    /// Whose: in the lab's truth mode the last value.
+    /// Whose: in the lab's truth mode one of the values.
     pub(super) request: RequestId,
     /// On a CPU, by the kernel's account of the backend (getrusage).
     pub(super) on_cpu_ns: Nanos,
@@ -22,7 +22,7 @@ pub(super) fn executed(log: &str) -> Vec<Executed> {
         if let Some((pid, text)) = entry(line) {
             backend = pid;
             if let Some(values) = text.strip_prefix("DETAIL:  parameters: ") {
-                told.extend(last_value(values).map(|id| (pid, id)));
+                told.extend(request_id(values).map(|id| (pid, id)));
             }
             uses = text == "LOG:  EXECUTE MESSAGE STATISTICS"
                 || uses && text.starts_with("DETAIL:  ! system usage stats");
@@ -45,10 +45,10 @@ fn entry(line: &str) -> Option<(&str, &str)> {
     is_start.then_some((pid, text))
 }
 
-/// `$1 = 'lamp', $2 = '00f067aa0ba902b74bf92f3577b34da6'`.
-fn last_value(values: &str) -> Option<RequestId> {
-    let (_, value) = values.rsplit_once(" = '")?;
-    value.trim_end_matches('\'').parse().ok()
+/// `$1 = 'lamp', $2 = '00f067aa0ba902b74bf92f3577b34da6', $3 = '0'`: the last one that is an id.
+fn request_id(values: &str) -> Option<RequestId> {
+    let mut values = values.rsplit(" = '").map(|value| value.split('\'').next());
+    values.find_map(|value| value?.parse().ok())
 }
 
 /// `! 0.150112 s user, 0.000999 s system, 0.201 s elapsed`.
@@ -74,7 +74,7 @@ mod tests {
              {at} [7] DETAIL:  ! system usage stats:\n\
              \t!\t0.000112 s user, 0.000000 s system, 0.000113 s elapsed\n\
              {at} [7] LOG:  duration: 201.113 ms  execute sqlx_s_4: SELECT id FROM products\n\
-             {at} [7] DETAIL:  parameters: $1 = 'a = ''b''', $2 = '{first}'\n\
+             {at} [7] DETAIL:  parameters: $1 = 'a = ''b''', $2 = '{first}', $3 = '0'\n\
              {at} [8] LOG:  duration: 151.0 ms  execute sqlx_s_4: SELECT id FROM products\n\
              {at} [8] DETAIL:  parameters: $1 = 'lamp', $2 = '{second}'\n\
              {at} [7] LOG:  EXECUTE MESSAGE STATISTICS\n\

@@ -131,8 +131,12 @@ fn endpoints(all: &[Shifted]) -> Vec<String> {
     endpoints.into_iter().cloned().collect()
 }
 
-fn threshold() -> String {
-    "by rank at a false discovery rate of 1 %, Cliff's δ of 0.33, 1 ms and a tenth of the median more".to_owned()
+fn threshold(subject: Subject) -> String {
+    let more = match subject {
+        Subject::Cause(_) => "1 ms and a tenth of the median more",
+        Subject::Misses => "half a miss per request more",
+    };
+    format!("by rank at a false discovery rate of 1 %, Cliff's δ of 0.33, {more}")
 }
 
 fn of_load(load: &RateShift, all: &[Shifted], length: Nanos) -> Change {
@@ -195,7 +199,7 @@ fn of_cause(subject: Subject, all: &[Shifted], length: Nanos, names: &Names) -> 
         sentence: sentence(&what, all, &windows, &endpoints),
         endpoints,
         windows,
-        threshold: threshold(),
+        threshold: threshold(subject),
     }
 }
 

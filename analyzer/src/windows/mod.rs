@@ -32,6 +32,8 @@ const Q: f64 = 0.01;
 const EFFECT: f64 = 0.33;
 /// A cause's mean rises by at least this, and by a tenth of the endpoint's median.
 const FLOOR: Nanos = 1_000_000;
+/// Cache misses rise by at least so many per request, whatever they cost it: what they ask for pays as well.
+const MISSES: f64 = 0.5;
 /// Most comparisons whose outcome is kept.
 const LIMIT: usize = 100_000;
 
@@ -131,7 +133,10 @@ impl Windows {
                 Subject::Cause(_) => None,
                 Subject::Misses => Some((sketch.per(here.n), normal.per(endpoint.n))),
             };
-            let shift = mean.saturating_sub(usual);
+            let rises = match rate {
+                None => mean.saturating_sub(usual) >= floor(endpoint),
+                Some((rate, before)) => rate - before >= MISSES,
+            };
             self.shifted.push(Shifted {
                 number,
                 endpoint: name.to_owned(),
@@ -143,7 +148,7 @@ impl Windows {
                 rate,
                 n: here.n,
                 of: endpoint.n,
-                worth: ranks.effect >= EFFECT && shift >= floor(subject, endpoint),
+                worth: ranks.effect >= EFFECT && rises,
             });
         }
     }
@@ -160,13 +165,10 @@ impl Windows {
     }
 }
 
-/// The least shift of the mean that is worth a word.
-fn floor(subject: Subject, endpoint: &Endpoint) -> Nanos {
+/// The least shift of a cause's mean that is worth a word.
+fn floor(endpoint: &Endpoint) -> Nanos {
     let tenth = endpoint.duration.quantile(0.5, endpoint.n) / 10;
-    match subject {
-        Subject::Cause(_) => tenth.max(FLOOR),
-        Subject::Misses => tenth,
-    }
+    tenth.max(FLOOR)
 }
 
 impl Here {

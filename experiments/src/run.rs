@@ -80,6 +80,8 @@ pub struct Outcome {
 /// # Errors
 /// Whatever kept it from being run; the lab is taken down in any case.
 pub fn run(experiment: &Experiment, options: &RunOptions) -> Result<Outcome> {
+    // One that cannot be read is told of before the load, not after.
+    let normal = Normal::new(&options.baseline, WINDOW)?;
     check_host()?;
     let step = options.progress.step("starting the lab");
     let lab = Lab::up(lab_options(experiment))?;
@@ -104,7 +106,7 @@ pub fn run(experiment: &Experiment, options: &RunOptions) -> Result<Outcome> {
         held,
         versions,
     };
-    finish(experiment, options, folder, told)
+    finish(experiment, options, folder, told, normal)
 }
 
 /// A recording that is closed, and what was asked outside around the load.
@@ -262,6 +264,7 @@ fn finish(
     options: &RunOptions,
     folder: Folder,
     told: Told,
+    normal: Normal,
 ) -> Result<Outcome> {
     let Told {
         closing,
@@ -289,7 +292,6 @@ fn finish(
     )?;
     let faulty: HashSet<_> = injected.iter().map(|fault| fault.id).collect();
     let sources = Sources::new(&outside, &folder.path("logs/access.jsonl"));
-    let normal = Normal::new(&options.baseline, WINDOW)?;
     let judges = Judges::new(
         &client,
         sources,

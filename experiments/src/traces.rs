@@ -34,7 +34,10 @@ pub(crate) fn each_trace_if<T: DeserializeOwned + From<Trace>>(
     sink: &mut dyn FnMut(T),
 ) -> Result<()> {
     if source.is_dir() {
-        return each_line_if(&source.join("traces.jsonl"), is_wanted, sink);
+        let (traces, recording) = (source.join("traces.jsonl"), source.join("recording.tsrec"));
+        // `verify` keeps no traces: they are made again.
+        let kept = traces.exists() || !recording.exists();
+        return each_trace_if(if kept { &traces } else { &recording }, is_wanted, sink);
     }
     match source.extension().and_then(|e| e.to_str()) {
         Some("jsonl") => each_line_if(source, is_wanted, sink),

@@ -59,3 +59,17 @@ fn what_cannot_be_judged_is_said() {
     );
     tierscope(&["analyze", &few, "--window", "0"]).with(1);
 }
+
+#[test]
+fn a_run_that_keeps_no_traces_is_assembled_again() {
+    let scratch = Scratch::new();
+    let recording = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../assembler/tests/data/every_endpoint.tsrec"
+    );
+    let run = scratch.path("run");
+    std::fs::create_dir(&run).expect("a folder");
+    std::fs::copy(recording, format!("{run}/recording.tsrec")).expect("copied");
+    let of = |source: &str| tierscope(&["analyze", source, "--json"]).with(0).out;
+    assert_eq!(of(&run), of(recording));
+}

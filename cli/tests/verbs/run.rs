@@ -5,6 +5,19 @@ use std::fs;
 use crate::support::{Scratch, may_trace, tierscope};
 
 #[test]
+fn a_baseline_that_cannot_be_read_is_told_of_before_anything_is_started() {
+    let scratch = Scratch::new();
+    let load = "rate = 50\nduration_s = 1\nconnections = 2\nseed = 1\n";
+    let text = format!("name = 'x'\ntitle = 'x'\n[load]\n{load}");
+    let experiment = scratch.write("x.toml", &text);
+    let (runs, nowhere) = (scratch.path("runs"), scratch.path("nowhere.json"));
+    let asked = ["run", &experiment, "--runs", &runs, "--baseline", &nowhere];
+    let said = tierscope(&asked).with(1).err;
+    assert!(said.contains("cannot read the baseline"), "{said}");
+    assert!(fs::read_dir(runs).is_err(), "no run was begun");
+}
+
+#[test]
 fn a_fault_that_the_app_does_not_know_is_no_truth() {
     if !may_trace() {
         return;

@@ -1,8 +1,8 @@
 //! Takes out of records what must not reach a disk, before the recorder writes them.
 
-use std::collections::HashMap;
 use std::mem::offset_of;
 
+use rustc_hash::FxHashMap;
 use tierscope_wire::{Keep, http, postgres, sql};
 use zerocopy::FromBytes;
 
@@ -25,10 +25,10 @@ const MAX_HEAD: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Scrubber {
     keep: Keep,
-    open: HashMap<u64, Open>,
+    open: FxHashMap<u64, Open>,
     /// Bytes of heads in `open`.
     held: usize,
-    masked: HashMap<Box<[u8]>, Box<[u8]>>,
+    masked: FxHashMap<Box<[u8]>, Box<[u8]>>,
 }
 
 /// What a socket's next send begins with.

@@ -100,8 +100,11 @@ pub fn starts_like_head(bytes: &[u8]) -> bool {
             .zip(bytes)
             .all(|(expected, byte)| expected == byte)
     };
-    !bytes.is_empty()
-        && (begins(b"HTTP/1.", b"") || METHODS.iter().any(|method| begins(method, b" ")))
+    let Some(first) = bytes.first() else {
+        return false;
+    };
+    let mut methods = METHODS.iter().filter(|method| method[0] == *first);
+    methods.any(|method| begins(method, b" ")) || begins(b"HTTP/1.", b"")
 }
 
 /// Bytes that no strict server takes for a head.

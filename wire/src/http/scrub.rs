@@ -137,8 +137,9 @@ fn scrub_fields(mut fields: &mut [u8]) {
 
 /// Length of the first line with its CRLF; all there is where none ends.
 fn line_len(bytes: &[u8]) -> usize {
-    let end = bytes.windows(2).position(|pair| pair == b"\r\n");
-    end.map_or(bytes.len(), |at| at + 2)
+    let mut ends = memchr::memchr_iter(b'\n', bytes);
+    let end = ends.find(|at| bytes[..*at].ends_with(b"\r"));
+    end.map_or(bytes.len(), |at| at + 1)
 }
 
 fn mask_field(line: &mut [u8]) {

@@ -244,7 +244,7 @@ mod tests {
             let broken = promises(&rows).into_iter().filter(|promise| !promise.kept);
             broken.map(|promise| promise.value).collect::<Vec<_>>()
         };
-        assert_eq!(broken(1), [String::new(); 0]);
+        assert!(broken(1).is_empty());
         assert_eq!(broken(0), ["no request was delayed by missing-index"]);
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detection::Detection;
+use crate::detection::{Detection, FaultScore};
 use crate::error::{Error, Result};
 use crate::run::{RunOptions, run};
 use crate::spec::Experiment;
@@ -127,10 +127,6 @@ pub fn promises(rows: &[Row]) -> Vec<SuitePromise> {
     let close: u64 = faults().map(|f| f.magnitude.close).sum();
     let normal = sum(&|d| d.normal);
     let alarms = sum(&|d| d.false_alarms);
-    let missed: Vec<&str> = faults()
-        .filter(|f| f.affected == 0)
-        .map(|f| f.fault.as_str())
-        .collect();
     let repeats = sum(&|d| d.alarms_by_kind.get("N+1 queries").copied().unwrap_or(0));
     let changes = || scored.iter().flat_map(|d| &d.changes);
     let changed: u64 = changes().map(|c| c.injected).sum();
@@ -142,15 +138,7 @@ pub fn promises(rows: &[Row]) -> Vec<SuitePromise> {
             format!("{failed} experiments failed"),
             "0",
         ),
-        promise(
-            "injected",
-            missed.is_empty(),
-            match missed.is_empty() {
-                true => "all reached requests".to_owned(),
-                false => format!("no request was delayed by {}", missed.join(", ")),
-            },
-            "each fault delays requests",
-        ),
+        injected(faults()),
         at_least(
             "recall",
             found,
@@ -193,6 +181,22 @@ pub fn promises(rows: &[Row]) -> Vec<SuitePromise> {
     ]
 }
 
+/// Of a fault that delayed nobody, all that is scored is perfect.
+fn injected<'a>(faults: impl Iterator<Item = &'a FaultScore>) -> SuitePromise {
+    let missed = faults.filter(|fault| fault.affected == 0);
+    let missed: Vec<&str> = missed.map(|fault| fault.fault.as_str()).collect();
+    let value = match missed.is_empty() {
+        true => "all reached requests".to_owned(),
+        false => format!("no request was delayed by {}", missed.join(", ")),
+    };
+    promise(
+        "injected",
+        missed.is_empty(),
+        value,
+        "each fault delays requests",
+    )
+}
+
 fn refused(rows: &[Row]) -> usize {
     let refused = |row: &&Row| matches!(row.outcome, RowOutcome::Refused(_));
     rows.iter().filter(refused).count()
@@ -221,7 +225,6 @@ fn promise(name: &str, kept: bool, value: String, bound: &str) -> SuitePromise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detection::FaultScore;
 
     #[test]
     fn a_fault_that_delays_nobody_breaks_a_promise() {

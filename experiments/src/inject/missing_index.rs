@@ -84,10 +84,7 @@ impl DroppedIndex {
 impl Injector for DroppedIndex {
     fn begin(&mut self) -> Result<()> {
         self.log.skip()?;
-        // One statement cannot be run in a transaction with another.
-        for statement in LOG.split_inclusive(';') {
-            self.session.run(statement)?;
-        }
+        self.session.run(LOG)?;
         self.from_ns = Some(now());
         let drop = format!("DROP INDEX CONCURRENTLY {};", self.index);
         self.session.run(&drop)?;
@@ -102,9 +99,7 @@ impl Injector for DroppedIndex {
         let make = format!("{}; ANALYZE {};", self.made, self.table);
         self.session.run(&make)?;
         let to_ns = now();
-        for statement in LOG_NO_MORE.split_inclusive(';') {
-            self.session.run(statement)?;
-        }
+        self.session.run(LOG_NO_MORE)?;
         self.settle()?;
         let hit = |run: Executed| Hit {
             from_ns,

@@ -30,6 +30,8 @@ typedef unsigned long long ts_u64;
 #define TS_COMM_LEN 16
 /* A loss of which the kernel does not tell the CPU. */
 #define TS_CPU_UNKNOWN 0xffffffff
+/* Places in each of the two maps of user stacks. */
+#define TS_STACKS 4096
 
 enum ts_kind {
 	TS_KIND_SOCKET = 1,
@@ -119,7 +121,8 @@ enum ts_filter {
 	TS_FILTER_UNTRACED = 12,      /* what the hooks saw of others: their sockets, switches, files, blocks */
 	TS_FILTER_SAMPLED_OUT = 13,   /* requests that the sample leaves out */
 	TS_FILTER_NOT_A_FILE = 14,    /* a traced process's reads and writes of sockets, pipes and the like */
-	TS_FILTER_COUNT = 15,
+	TS_FILTER_NO_STACK = 15,      /* calls on files whose user stack found no place: told without */
+	TS_FILTER_COUNT = 16,
 };
 
 enum ts_probe {

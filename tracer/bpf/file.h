@@ -11,6 +11,14 @@
 
 /* Frames of a user stack. */
 #define STACK_FRAMES 48
+/* User stacks: each has one place, told by its hash, and goes without if another took that. */
+#define STACK_MAP(name)                                           \
+	struct {                                                  \
+		__uint(type, BPF_MAP_TYPE_STACK_TRACE);           \
+		__uint(max_entries, TS_STACKS);                   \
+		__uint(key_size, sizeof(u32));                    \
+		__uint(value_size, STACK_FRAMES * sizeof(u64));   \
+	} name SEC(".maps")
 
 struct named {
 	u64 ino;
@@ -38,12 +46,9 @@ struct {
 	__type(value, struct naming);
 } namings SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, 4096);
-	__uint(key_size, sizeof(u32));
-	__uint(value_size, STACK_FRAMES * sizeof(u64));
-} stacks SEC(".maps");
+STACK_MAP(stacks);
+/* Those whose place in `stacks` was taken: with a few dozen stacks that happens in one run of ten. */
+STACK_MAP(more_stacks);
 
 static __always_inline struct mount *mount_of(struct file *file)
 {
@@ -138,9 +143,18 @@ static __always_inline void identify(struct file_call *call, struct file *file, 
 /* The number of the caller's stack; 0: none. */
 static __always_inline u32 take_stack(void *ctx, const struct ts_traced *process)
 {
-	long id = process->stacks ? bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK) : -1;
+	long place;
 
-	return id < 0 ? 0 : id + 1;
+	if (!process->stacks)
+		return 0;
+	place = bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK);
+	if (place >= 0)
+		return place + 1;
+	place = bpf_get_stackid(ctx, &more_stacks, BPF_F_USER_STACK);
+	if (place >= 0)
+		return TS_STACKS + place + 1;
+	count_filtered(TS_FILTER_NO_STACK);
+	return 0;
 }
 
 static __always_inline struct file_call *new_call(void *ctx, struct thread *thread, u8 op)

@@ -1,8 +1,9 @@
 //! User stacks: the functions' names of those that FILE records tell of.
 //!
 //! Names are looked up on a thread of their own, so that emptying the ring never waits for it, and while
-//! the process is likely to be there. The kernel's map is never cleared: a number stands for one list of
-//! addresses as long as the recording runs. A stack that finds its place in the map taken goes without.
+//! the process is likely to be there. The kernel's maps are never cleared: a number stands for one list
+//! of addresses as long as the recording runs. A stack that finds its place in both of them taken goes
+//! without, and is counted.
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -16,7 +17,7 @@ use blazesym::symbolize::{Input, Reason, Symbolized, Symbolizer};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::counters::{head, map_error, take_map};
-use crate::wire_record::{TS_KIND_FILE, TS_KIND_STACK, ts_file, ts_head, ts_stack};
+use crate::wire_record::{TS_KIND_FILE, TS_KIND_STACK, TS_STACKS, ts_file, ts_head, ts_stack};
 use crate::{TracerError, clock};
 
 /// Stacks that wait for their names; more are asked for when they are seen again.
@@ -33,7 +34,8 @@ struct Question {
 
 /// Has the stacks named that records tell of, each once.
 pub(crate) struct Stacks {
-    map: StackTraceMap<MapData>,
+    /// Stacks, and those whose place in the first map was taken.
+    maps: [StackTraceMap<MapData>; 2],
     asked: HashSet<u32>,
     questions: SyncSender<Question>,
     answers: Receiver<Vec<u8>>,
@@ -42,7 +44,7 @@ pub(crate) struct Stacks {
 impl Stacks {
     /// Takes the map out of the object, and starts the thread; it ends when this is dropped.
     pub(crate) fn new(bpf: &mut Ebpf) -> Result<Self, TracerError> {
-        let map = take_map(bpf, "stacks")?;
+        let maps = [stack_map(bpf, "stacks")?, stack_map(bpf, "more_stacks")?];
         let (questions, asked) = sync_channel(WAITING);
         let (answer, answers) = channel();
         thread::Builder::new()
@@ -50,7 +52,7 @@ impl Stacks {
             .spawn(move || answer_all(&asked, &answer))
             .map_err(TracerError::Thread)?;
         Ok(Self {
-            map: map.try_into().map_err(map_error("stacks"))?,
+            maps,
             asked: HashSet::new(),
             questions,
             answers,
@@ -72,8 +74,10 @@ impl Stacks {
     }
 
     fn ask(&mut self, stack: u32, pid: u32) {
-        // The record's number is the map's plus one.
-        let Ok(trace) = self.map.get(&(stack - 1), 0) else {
+        // The record's number counts on from one map to the other, and from 1.
+        let (map, place) = ((stack - 1) / TS_STACKS, (stack - 1) % TS_STACKS);
+        let map = self.maps.get(map as usize);
+        let Some(trace) = map.and_then(|map| map.get(&place, 0).ok()) else {
             return;
         };
         let addresses = trace.frames().iter().map(|frame| frame.ip).collect();
@@ -94,6 +98,10 @@ impl Stacks {
     pub(crate) fn named(&self) -> impl Iterator<Item = Vec<u8>> {
         self.answers.try_iter()
     }
+}
+
+fn stack_map(bpf: &mut Ebpf, name: &'static str) -> Result<StackTraceMap<MapData>, TracerError> {
+    take_map(bpf, name)?.try_into().map_err(map_error(name))
 }
 
 fn answer_all(questions: &Receiver<Question>, answer: &Sender<Vec<u8>>) {

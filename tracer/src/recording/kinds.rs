@@ -67,4 +67,5 @@ pub(super) const FILTERS: [&str; TS_FILTER_COUNT as usize] = [
     "untraced",
     "sampled_out",
     "not_a_file",
+    "no_stack",
 ];

@@ -14,6 +14,7 @@ mod records;
 mod sampled;
 mod sched;
 mod sockets;
+mod stacks;
 mod uring;
 mod workload;
 

@@ -14,6 +14,8 @@ pub enum Arm {
     Lean,
     /// One request in a hundred, without PostgreSQL's probes and files.
     Sampled,
+    /// Every probe, of another lab that idles: what hooks cost that find nothing to tell.
+    Beside,
     /// Peer: the same probes, each event a line of JSON that a second process parses.
     Pipeline,
     /// Peer: OpenTelemetry's SDK in the app.
@@ -22,11 +24,12 @@ pub enum Arm {
 
 impl Arm {
     /// All of them, the reference first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Off,
         Self::Full,
         Self::Lean,
         Self::Sampled,
+        Self::Beside,
         Self::Pipeline,
         Self::Otel,
     ];
@@ -38,20 +41,21 @@ impl Arm {
             Self::Full => "100 %, full",
             Self::Lean => "100 %, lean",
             Self::Sampled => "1 %, lean",
+            Self::Beside => "another lab, full",
             Self::Pipeline => "JSON pipeline",
             Self::Otel => "OpenTelemetry SDK",
         }
     }
 
-    /// Whether it is somebody else's way.
-    pub fn is_peer(self) -> bool {
-        matches!(self, Self::Pipeline | Self::Otel)
+    /// Whether it is measured where the stack is busy only.
+    pub fn is_for_comparison(self) -> bool {
+        matches!(self, Self::Beside | Self::Pipeline | Self::Otel)
     }
 
     /// Further options of `tierscope record`; none where it does not run.
     pub fn recording(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::Full => Some(&["--detail", "full"]),
+            Self::Full | Self::Beside => Some(&["--detail", "full"]),
             Self::Lean => Some(&["--detail", "lean"]),
             Self::Sampled => Some(&["--detail", "lean", "--sample", "0.01"]),
             Self::Off | Self::Pipeline | Self::Otel => None,

@@ -27,18 +27,16 @@ pub struct Neighbour {
 impl Neighbour {
     /// Loads both labs for `seconds`.
     pub fn measure(stand: &Stand, seconds: f64) -> anyhow::Result<Self> {
-        let lab = stand.neighbour()?;
         let load = |pace| Load {
             pace,
             seconds,
             seed: 1,
         };
         let recording = Recording::of_lab(stand.plain.dir(), &[])?;
-        let others = load(Pace::Closed).start(lab.nginx_addr()?)?;
+        let others = load(Pace::Closed).start(stand.beside.nginx_addr()?)?;
         let traced = load(Pace::Rate(RATE)).run(stand.plain.nginx_addr()?)?;
         let others = load::summary(others)?;
         let tracer = recording.finish()?;
-        lab.down()?;
         Ok(Self {
             requests: traced.total.sent,
             others: others.total.sent,

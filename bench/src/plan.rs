@@ -53,10 +53,10 @@ impl Level {
         }
     }
 
-    /// What is measured under it: the peers only where the stack is busy.
+    /// What is measured under it: what is for comparison only where the stack is busy.
     pub fn arms(self) -> Vec<Arm> {
         let busy = matches!(self, Self::Saturation | Self::Half);
-        let measured = |arm: &Arm| busy || !arm.is_peer();
+        let measured = |arm: &Arm| busy || !arm.is_for_comparison();
         Arm::ALL.into_iter().filter(measured).collect()
     }
 

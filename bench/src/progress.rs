@@ -75,12 +75,12 @@ impl Phase {
         let steps = f64::from(self.steps(plan));
         let runs = |level: &Level| level.arms().len() as f64 * (plan.seconds(*level) + AROUND);
         match self {
-            Self::Labs => 2.0 * LAB,
+            Self::Labs => 3.0 * LAB,
             Self::WarmUp => steps * (plan.seconds(Level::Saturation) + AROUND),
             Self::Runs => f64::from(plan.pairs) * plan.levels.iter().map(runs).sum::<f64>(),
             Self::Programs => steps * (plan.seconds(Level::Half) + AROUND),
             Self::Hits => steps * (plan.hits as f64 * HIT + AROUND),
-            Self::Neighbour => plan.seconds(Level::Half) + AROUND + 2.0 * LAB,
+            Self::Neighbour => plan.seconds(Level::Half) + AROUND,
         }
     }
 }

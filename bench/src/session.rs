@@ -25,7 +25,10 @@ enum Session {
 
 impl Session {
     fn start(arm: Arm, stand: &Stand) -> anyhow::Result<Self> {
-        let lab = stand.plain.dir();
+        let lab = match arm {
+            Arm::Beside => stand.beside.dir(),
+            _ => stand.plain.dir(),
+        };
         Ok(match (arm, arm.recording()) {
             (_, Some(options)) => Self::Recording(Recording::of_lab(lab, options)?),
             (Arm::Pipeline, _) => Self::Pipeline(Pipeline::start(lab)?),

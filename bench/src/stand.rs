@@ -1,5 +1,5 @@
-//! What stays up during the whole measurement: the lab, a second one whose app has OpenTelemetry's spans,
-//! and the collector that these go to.
+//! What stays up during the whole measurement: the lab, a second one beside it, a third one whose app has
+//! OpenTelemetry's spans, and the collector that these go to.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -16,10 +16,13 @@ use crate::tools::{Running, beside, this};
 pub struct Stand {
     /// The lab as it is.
     pub plain: Lab,
+    /// Another such lab, which is not measured.
+    pub beside: Lab,
     /// The lab with the other app.
     pub otel: Lab,
     sink: Running,
-    dir: TempDir,
+    /// Removed when they are down.
+    _dir: TempDir,
 }
 
 impl Stand {
@@ -31,15 +34,11 @@ impl Stand {
         other.app = Some(beside("tierscope-lab-otel")?);
         Ok(Self {
             plain: Lab::up(options(&dir, "plain"))?,
+            beside: Lab::up(options(&dir, "beside"))?,
             otel: Lab::up(other)?,
             sink,
-            dir,
+            _dir: dir,
         })
-    }
-
-    /// A third lab, as the first one.
-    pub fn neighbour(&self) -> anyhow::Result<Lab> {
-        Ok(Lab::up(options(&self.dir, "neighbour"))?)
     }
 
     /// The collector's process.
@@ -50,6 +49,7 @@ impl Stand {
     /// Takes it down. A collector that was sent nothing would have made a peer look cheap.
     pub fn down(mut self) -> anyhow::Result<()> {
         self.otel.down()?;
+        self.beside.down()?;
         self.plain.down()?;
         drop(self.sink.child().stdin.take());
         let said = String::from_utf8(self.sink.end()?)?;

@@ -151,14 +151,21 @@ fn where_it_goes(outcome: &Outcome) -> String {
     let tracer = outcome
         .runs
         .median(Level::Half, Arm::Full, Sample::tracer_us);
+    let idle = outcome
+        .runs
+        .change(&[Level::Saturation], (Arm::Beside, Arm::Off), |sample| {
+            sample.rate
+        });
     format!(
         "Where a request's tracing goes at half of saturation, {}: {:.1} µs in kernel hooks, some {:.1} µs at {fired:.1} \
-         hits of USDT probes (of that {:.1} µs in their programs), {:.1} µs in the tracer\n\n",
+         hits of USDT probes (of that {:.1} µs in their programs), {:.1} µs in the tracer. Hooks and probes that find \
+         nothing to tell, for another lab is traced, change the throughput by {} %\n\n",
         Arm::Full.label(),
         time(&kernel),
         fired * hit,
         time(&usdt),
         tracer.map_or(0.0, |tracer| tracer.median),
+        number(idle.map(|share| share.scaled(100.0)), 1),
     )
 }
 

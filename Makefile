@@ -5,7 +5,7 @@
 # make images   the images of compose.yaml, on BASE (debian:bookworm-slim)
 # make lint   formatting, clippy, and the dependencies' licences and sources
 # make verify   every experiment that injects something: what was found against what was injected
-# make bench-overhead   what tracing costs, against its targets, in some 20 minutes on an otherwise idle host
+# make bench-overhead   what tracing costs, against its targets, in some 25 minutes on an otherwise idle host
 # make bench-analyze   how fast recordings are assembled and analyzed, and in how much memory, in 5 minutes
 #
 # Set-up stops with one line, and the status 3 that make reports, where the host cannot do it.

@@ -38,7 +38,7 @@ use crate::{
     stand::Stand,
 };
 
-/// Measure what tracing costs, in some 20 minutes, and say which targets are reached.
+/// Measure what tracing costs, in some 25 minutes, and say which targets are reached.
 #[derive(Parser)]
 struct Cli {
     /// Two short pairs of everything: whether it works, not what it costs.

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use tierscope_analyzer::{Baseline, Finding, Findings, Flagged, Judge, Kind, Tally, Verdict};
 use tierscope_assembler::{Assembled, Options};
-use tierscope_experiments::{Ending, Piece, Progress, assemble_from};
+use tierscope_experiments::{Ending, Piece, Progress, RECORDING, assemble_from};
 use tierscope_model::{Timestamp, Trace};
 use tierscope_report::visible;
 use tierscope_tracer::recording::{Growing, Reader};
@@ -26,7 +26,7 @@ pub fn follow(
     quiet: bool,
 ) -> anyhow::Result<(Findings, Baseline)> {
     let path = match source.is_dir() {
-        true => source.join("recording.tsrec"),
+        true => source.join(RECORDING),
         false => source.to_owned(),
     };
     let stop = stop_signal()?;

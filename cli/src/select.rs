@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use tierscope_experiments::each_trace;
+use tierscope_experiments::{RECORDING, TRACES, each_trace};
 use tierscope_interchange::Clock;
 use tierscope_model::{Trace, attr};
 use tierscope_tracer::recording::Reader;
@@ -71,8 +71,8 @@ impl Selection {
         let source = self.source()?;
         let recording = match source.extension().and_then(|e| e.to_str()) {
             Some("tsrec") => source,
-            Some("jsonl") => source.with_file_name("recording.tsrec"),
-            _ => source.join("recording.tsrec"),
+            Some("jsonl") => source.with_file_name(RECORDING),
+            _ => source.join(RECORDING),
         };
         let reader = Reader::open(&recording)
             .context("wall-clock times come from the recording's header")?;
@@ -122,7 +122,7 @@ pub fn newest_run() -> anyhow::Result<PathBuf> {
     let newest = entries
         .flatten()
         .map(|entry| entry.path())
-        .filter(|p| p.join("traces.jsonl").exists())
+        .filter(|p| p.join(TRACES).exists())
         .max();
     newest.context(
         "no finished run in ./runs: make one with `tierscope run experiments/slow-query.toml`",

@@ -10,6 +10,11 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
+/// Name in a run's folder: what the tracer saw.
+pub const RECORDING: &str = "recording.tsrec";
+/// Name in a run's folder: the requests' traces, one JSON line each.
+pub const TRACES: &str = "traces.jsonl";
+
 /// `runs/<time>-<experiment>/`, readable by its owner only.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
@@ -55,7 +60,7 @@ impl Folder {
 
     /// What the tracer saw.
     pub fn recording(&self) -> PathBuf {
-        self.path("recording.tsrec")
+        self.path(RECORDING)
     }
 
     /// What the load generator saw.

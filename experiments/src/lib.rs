@@ -35,7 +35,7 @@ pub use changed::ChangeScore;
 pub use check::{CHECKS, Check, Verdict};
 pub use detection::{Detection, FaultScore, MagnitudeError};
 pub use error::{Error, Result};
-pub use folder::{Folder, each_line, private_file, read_lines, write_json};
+pub use folder::{Folder, RECORDING, TRACES, each_line, private_file, read_lines, write_json};
 pub use inject::{Fault as WindowFault, Held, Hit};
 pub use kept::normal_of;
 pub use load::BEGINS;

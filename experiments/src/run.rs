@@ -19,7 +19,7 @@ use crate::assembly::{Sink, assemble};
 use crate::changed::changed;
 use crate::detection::{Detection, detection};
 use crate::error::{Error, Result};
-use crate::folder::{Folder, private_file, read_lines, write_json};
+use crate::folder::{Folder, TRACES, private_file, read_lines, write_json};
 use crate::inject::{Held, Site, hold, plan};
 use crate::kept::normal_of;
 use crate::load::LoadProcess;
@@ -414,7 +414,7 @@ impl<'a> Judges<'a> {
         Ok(Judges {
             scorer: Scorer::new(client),
             sources,
-            log: TraceLog::create(folder.path("traces.jsonl"))?,
+            log: TraceLog::create(folder.path(TRACES))?,
             apart: TraceLog::create(folder.path("apart.jsonl"))?,
             normal,
             sampled,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detection::{Detection, FaultScore};
 use crate::error::{Error, Result};
+use crate::folder::TRACES;
 use crate::run::{RunOptions, run};
 use crate::spec::Experiment;
 
@@ -88,7 +89,7 @@ pub fn verify<E: From<Error>>(
             Ok(outcome) => {
                 baseline.extend(outcome.baseline);
                 // It can be made again; one that is kept only takes room.
-                let _ = std::fs::remove_file(outcome.folder.path("traces.jsonl"));
+                let _ = std::fs::remove_file(outcome.folder.path(TRACES));
                 RowOutcome::Scored(outcome.score.findings.unwrap_or_default())
             }
             Err(error @ Error::Refused { .. }) => RowOutcome::Refused(error.to_string()),

@@ -9,7 +9,7 @@ use tierscope_tracer::recording::Reader;
 
 use crate::assembly::{Piece, assemble_from};
 use crate::error::{Error, Result};
-use crate::folder::each_line_if;
+use crate::folder::{RECORDING, TRACES, each_line_if};
 use crate::progress::Progress;
 
 /// Hands over every request's trace of a run folder, a traces.jsonl or a recording, or what is wanted
@@ -34,7 +34,7 @@ pub(crate) fn each_trace_if<T: DeserializeOwned + From<Trace>>(
     sink: &mut dyn FnMut(T),
 ) -> Result<()> {
     if source.is_dir() {
-        let (traces, recording) = (source.join("traces.jsonl"), source.join("recording.tsrec"));
+        let (traces, recording) = (source.join(TRACES), source.join(RECORDING));
         // `verify` keeps no traces: they are made again.
         let kept = traces.exists() || !recording.exists();
         return each_trace_if(if kept { &traces } else { &recording }, is_wanted, sink);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use tierscope_assembler::{Assembled, Options};
-use tierscope_experiments::{Piece, Progress, TraceLog, assemble_from};
+use tierscope_experiments::{Piece, Progress, TRACES, TraceLog, assemble_from};
 use tierscope_tracer::recording::Reader;
 
 use crate::exit::Done;
@@ -32,7 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<Done> {
     let path = args
         .out
         .clone()
-        .unwrap_or_else(|| args.recording.with_file_name("traces.jsonl"));
+        .unwrap_or_else(|| args.recording.with_file_name(TRACES));
     let options = options(args)?;
     let mut log = TraceLog::create(path.clone())?;
     let mut sink = |step: Piece<'_>| match step {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use tierscope_experiments::Progress;
+use tierscope_experiments::{Progress, RECORDING};
 use tierscope_model::Sample;
 use tierscope_stack::{Lab, LabOptions};
 use tierscope_tracer::recorder::{RecordOptions, Recorder};
@@ -21,7 +21,7 @@ use crate::terminal::{print, print_json};
 #[derive(clap::Args)]
 pub struct Args {
     /// The file to make.
-    #[arg(long, value_name = "FILE", default_value = "recording.tsrec")]
+    #[arg(long, value_name = "FILE", default_value = RECORDING)]
     out: PathBuf,
     /// A process to trace with all it forks, e.g. nginx=1234; the running lab if left out.
     #[arg(long, value_name = "NAME=PID", value_parser = parse_service)]

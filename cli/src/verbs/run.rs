@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use tierscope_experiments::{
-    Check, Experiment, Outcome, Progress, RunOptions, Score, Verdict, run as run_experiment,
-    waterfalls,
+    Check, Experiment, Outcome, Progress, RECORDING, RunOptions, Score, TRACES, Verdict,
+    run as run_experiment, waterfalls,
 };
 use tierscope_model::Sample;
 use tierscope_report::render_tree;
@@ -166,11 +166,11 @@ fn write_paths(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     for name in [
         "score.json",
         "outside.json",
-        "traces.jsonl",
+        TRACES,
         "client.jsonl",
         "truth.jsonl",
         "findings.json",
-        "recording.tsrec",
+        RECORDING,
     ] {
         writeln!(text, "  {}", folder.path(name).display())?;
     }

@@ -42,7 +42,7 @@ pub(crate) struct Stacks {
 }
 
 impl Stacks {
-    /// Takes the map out of the object, and starts the thread; it ends when this is dropped.
+    /// Takes the maps out of the object, and starts the thread; it ends when this is dropped.
     pub(crate) fn new(bpf: &mut Ebpf) -> Result<Self, TracerError> {
         let maps = [stack_map(bpf, "stacks")?, stack_map(bpf, "more_stacks")?];
         let (questions, asked) = sync_channel(WAITING);

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::sendfile::sendfile64;
 use nix::sys::uio::{preadv, pwritev};
@@ -189,15 +189,11 @@ fn calls_on_a_file_are_told_byte_for_byte() {
 fn check_stack(records: &mut Records, tracer: &mut Tracer) {
     let read = |f: &&ts_file| (u32::from(f.op), f.offset, f.result) == (READ, 1001, 37);
     let stack = records.files.iter().find(read).expect("pread").stack;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let frames = loop {
-        if let Some((_, frames)) = records.stacks.iter().find(|(number, _)| *number == stack) {
-            break frames;
-        }
-        assert!(Instant::now() < deadline, "no STACK {stack}");
-        std::thread::sleep(Duration::from_millis(5));
-        records.take_more(tracer);
-    };
+    let is_it = |(number, _): &&(u32, String)| *number == stack;
+    let told = |records: &Records| records.stacks.iter().any(|told| is_it(&told));
+    let (limit, what) = (Duration::from_secs(10), format!("STACK {stack}"));
+    records.take_until(tracer, limit, &what, told);
+    let (_, frames) = records.stacks.iter().find(is_it).expect("told");
     println!("{frames}");
     assert!(frames.contains("kernel::files::reads+0x"), "{frames}");
     assert!(frames.contains("kernel::files::calls+0x"), "{frames}");

@@ -1,5 +1,7 @@
 //! What a tracer handed out, sorted by kind, and the checks that hold for every connection.
 
+use std::time::{Duration, Instant};
+
 use tierscope_tracer::Tracer;
 use tierscope_tracer::wire_record::*;
 use zerocopy::FromBytes;
@@ -80,6 +82,22 @@ impl Records {
         }
         self.arrivals.sort_by_key(|arrival| arrival.arrive_ts);
         self.hidden = hidden::so_far();
+    }
+
+    /// Takes more of `tracer` until `there` says so; what it waits for is `what`.
+    pub fn take_until(
+        &mut self,
+        tracer: &mut Tracer,
+        limit: Duration,
+        what: &str,
+        there: impl Fn(&Self) -> bool,
+    ) {
+        let deadline = Instant::now() + limit;
+        while !there(self) {
+            assert!(Instant::now() < deadline, "no {what}");
+            std::thread::sleep(Duration::from_millis(5));
+            self.take_more(tracer);
+        }
     }
 
     fn add(&mut self, record: &[u8]) {

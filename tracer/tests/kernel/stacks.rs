@@ -3,20 +3,13 @@
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tierscope_tracer::Tracer;
 use tierscope_tracer::wire_record::*;
 
 use crate::records::Records;
 use crate::workload::{Workload, gate};
 use crate::{can_trace, trace};
-
-/// A probe of the application's: of a program that has one the stacks are taken.
-#[usdt::provider(provider = "tierscope_app")]
-mod app {
-    fn cache_hit(hi: u64, lo: u64, key: &str) {}
-}
 
 /// Turns on the way to a read, left or right: a bit each of the offset that is read.
 const TURNS: u32 = 8;
@@ -25,11 +18,13 @@ const WAYS: u64 = 1 << TURNS;
 const WAITING: usize = 64;
 /// and as often is every way gone, for all of them to be named.
 const TIMES: usize = WAYS as usize / WAITING;
+/// How long that may take, on an emulated machine.
+const LIMIT: Duration = Duration::from_secs(60);
 
-/// Every way to a read is gone, one after the other.
+/// Every way to a read is gone, one after the other. The stacks are taken because this program has a probe of the
+/// application's, in `files.rs`.
 pub fn every_way() {
     let file = tempfile::tempfile_in("/var/tmp").expect("file");
-    app::cache_hit!(|| (1, 2, "key"));
     for _ in 0..TIMES {
         gate();
         all_ways(&file);
@@ -94,7 +89,14 @@ fn a_stack_whose_place_is_taken_has_another() {
         workload.go_on();
         records.take_more(&mut tracer);
         let stacks = check_numbers(&records, time);
-        wait_for_names(&mut records, &mut tracer, stacks.len().min(time * WAITING));
+        let named = stacks.len().min(time * WAITING);
+        let all_named = |records: &Records| records.stacks.len() >= named;
+        records.take_until(
+            &mut tracer,
+            LIMIT,
+            &format!("{named} stacks named"),
+            all_named,
+        );
     }
     let stacks = check_numbers(&records, TIMES);
     let displaced = stacks.iter().filter(|(number, _)| *number > TS_STACKS);
@@ -119,14 +121,4 @@ fn check_numbers(records: &Records, times: usize) -> Vec<(u32, u64)> {
     stacks.dedup();
     assert_eq!(stacks.len() as u64 + without / times as u64, WAYS);
     stacks
-}
-
-fn wait_for_names(records: &mut Records, tracer: &mut Tracer, stacks: usize) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while records.stacks.len() < stacks {
-        let named = records.stacks.len();
-        assert!(Instant::now() < deadline, "{named} of {stacks} named");
-        std::thread::sleep(Duration::from_millis(5));
-        records.take_more(tracer);
-    }
 }

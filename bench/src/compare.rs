@@ -96,6 +96,11 @@ impl Runs {
             .flat_map(|level| self.of(*level, arm).iter().zip(self.of(*level, other)));
         Interval::of(pairs.map(|(with, without)| figure(with) / figure(without) - 1.0))
     }
+
+    /// By which share `arm` gets more requests through than `other`, at saturation.
+    pub fn throughput(&self, (arm, other): (Arm, Arm)) -> Option<Interval> {
+        self.change(&[Level::Saturation], (arm, other), |sample| sample.rate)
+    }
 }
 
 /// What drifts must not fall on one arm: every pair begins with another, every second one runs backwards.

@@ -151,11 +151,7 @@ fn where_it_goes(outcome: &Outcome) -> String {
     let tracer = outcome
         .runs
         .median(Level::Half, Arm::Full, Sample::tracer_us);
-    let idle = outcome
-        .runs
-        .change(&[Level::Saturation], (Arm::Beside, Arm::Off), |sample| {
-            sample.rate
-        });
+    let idle = outcome.runs.throughput((Arm::Beside, Arm::Off));
     format!(
         "Where a request's tracing goes at half of saturation, {}: {:.1} µs in kernel hooks, some {:.1} µs at {fired:.1} \
          hits of USDT probes (of that {:.1} µs in their programs), {:.1} µs in the tracer. Hooks and probes that find \

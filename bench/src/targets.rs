@@ -49,7 +49,7 @@ pub fn judge(runs: &Runs, programs: &Programs) -> Vec<Target> {
 }
 
 fn throughput(runs: &Runs, arm: Arm, bound: f64) -> Target {
-    let change = runs.change(&[Level::Saturation], (arm, Arm::Off), |sample| sample.rate);
+    let change = runs.throughput((arm, Arm::Off));
     let loss = change.map(|change| change.scaled(-1.0));
     Target {
         promise: format!(
@@ -113,9 +113,7 @@ fn memory(runs: &Runs) -> Target {
 }
 
 fn ahead(runs: &Runs, peer: Arm) -> Target {
-    let change = runs.change(&[Level::Saturation], (Arm::Full, peer), |sample| {
-        sample.rate
-    });
+    let change = runs.throughput((Arm::Full, peer));
     Target {
         promise: format!(
             "{}: more throughput than {}",

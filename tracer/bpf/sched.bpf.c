@@ -174,16 +174,31 @@ int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_s
 	return 0;
 }
 
+/* Whether a thread's storage is found from within another program's look at one: since 6.2, as cgroups' is. */
+static __always_inline bool storage_nests(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_cgrp_storage_get);
+}
+
+/* Of a thread that is woken. An interrupt may wake it in the middle of another program, where none is made: one
+ * that has none has slept since before tracing began, or else that is counted. */
+static __always_inline struct thread *woken(struct task_struct *task)
+{
+	if (is_kernels(task))
+		return NULL;
+	return storage_nests() ? thread_seen(task) : thread_of(task, TS_PROGRAM_SWITCH);
+}
+
 /* `current` is who wakes, or whom an interrupt met. */
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(sched_wakeup, struct task_struct *task)
 {
-	struct thread *thread = is_kernels(task) ? NULL : thread_of(task, TS_PROGRAM_SWITCH);
+	struct thread *thread = woken(task);
 	bool asleep;
 
 	if (!thread)
 		return 0;
-	/* One that is runnable, or on a CPU, has nothing to be woken from. Of one not seen yet only the latter is known. */
+	/* One that is runnable, or on a CPU, has nothing to be woken from. Of one not seen off yet only the latter is known. */
 	asleep = thread->off_ts ? thread->off != TS_OFF_PREEMPTED : !task->on_cpu;
 	if (asleep && !thread->wake_ts) {
 		thread->wake_ts = bpf_ktime_get_ns();

@@ -295,6 +295,14 @@ struct task_struct {
 	struct files_struct *files;
 };
 
+enum bpf_func_id {
+	BPF_FUNC_cgrp_storage_get = 210,
+};
+
+struct bpf_iter__task {
+	struct task_struct *task;
+};
+
 struct bpf_iter__task_file {
 	struct task_struct *task;
 	struct file *file;

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0
-/* The start-up walk: sockets that traced processes had open before tracing began. */
+/* The start-up walks: threads and open sockets that traced processes had before tracing began. */
+
+/* Each thread has its place before it is woken: that tells since when it wants a CPU. */
+SEC("iter/task")
+int walk_threads(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task)
+		thread_of(task, TS_PROGRAM_WALK);
+	return 0;
+}
 
 SEC("iter/task_file")
-int walk(struct bpf_iter__task_file *ctx)
+int walk_sockets(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;

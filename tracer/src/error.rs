@@ -69,8 +69,8 @@ pub enum TracerError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The walk over open sockets could not be read.
-    #[error("the walk over the sockets that were open before tracing failed")]
+    /// A walk over threads or open sockets could not be read.
+    #[error("the walk over the threads and sockets that were there before tracing failed")]
     Walk(#[source] io::Error),
     /// A process to be traced is not there.
     #[error("no process {pid} to trace: it ended, or the pid is wrong")]

@@ -21,6 +21,7 @@ mod scrub;
 mod stack;
 mod tracer;
 pub mod usdt;
+mod walk;
 pub mod wire_record;
 
 pub use counters::ProgramCounts;

@@ -1,29 +1,23 @@
 //! The tracer: programs in place, processes followed, records handed out.
 
-use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use aya::maps::{MapData, RingBuf};
-use aya::programs::Iter;
-use aya::programs::iter::IterLink;
 use aya::sys::{Stats, enable_stats};
 use aya::{Btf, Ebpf};
 use tierscope_model::Sample;
 
 use crate::accept::Accept;
 use crate::counters::{Counters, ProgramCounts, map_error, take_map};
-use crate::hooks::{self, FILES, HOOKS, Hook, HookReport, program_mut};
+use crate::hooks::{self, FILES, HOOKS, Hook, HookReport};
 use crate::kernel::{btf, load_object, release, supported};
 use crate::misses::Misses;
 use crate::processes::{Facts, Processes, programs};
 use crate::stack::Stacks;
 use crate::usdt::attach::Usdt;
+use crate::walk;
 use crate::{Detail, TracerError};
-
-/// The walk's program and iterator.
-const WALK: &str = "walk";
-const WALK_OVER: &str = "task_file";
 
 /// A service to trace: a name, and the processes that it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,13 +115,13 @@ impl Tracer {
                 tracer.follow(index as u32, *pid)?;
             }
         }
-        tracer.walk()?;
+        walk::all(&mut tracer.bpf)?;
         Ok(tracer)
     }
 
     fn load(btf: &Btf, options: &TracerOptions) -> Result<Self, TracerError> {
         let mut bpf = load_object(btf, options.ring_bytes, options.sample)?;
-        load_walk(&mut bpf, btf).map_err(walk_refused)?;
+        walk::load(&mut bpf, btf)?;
         // First: its programs refer to the maps that are taken out below.
         let (accept, hooks) = Accept::new(&mut bpf, btf);
         Ok(Self {
@@ -166,7 +160,7 @@ impl Tracer {
             });
         }
         self.follow(service, pid)?;
-        self.walk()
+        walk::all(&mut self.bpf)
     }
 
     fn follow(&mut self, service: u32, pid: u32) -> Result<(), TracerError> {
@@ -192,16 +186,6 @@ impl Tracer {
         let reports = self.usdt.attach_binary(&binary)?;
         self.hooks.extend(reports);
         Ok(())
-    }
-
-    /// Has the kernel look at every open file of the traced processes.
-    fn walk(&mut self) -> Result<(), TracerError> {
-        let link = attach_walk(&mut self.bpf).map_err(walk_refused)?;
-        let walk = link.into_file().map_err(io::Error::other);
-        // The program writes no text: reading to the end is what makes it run.
-        walk.and_then(|mut walk| walk.read_to_end(&mut Vec::new()))
-            .map(drop)
-            .map_err(TracerError::Walk)
     }
 
     /// Hands every record that waits to `sink`, oldest first, as a copy that it may change.
@@ -280,23 +264,5 @@ fn left_out(options: &TracerOptions, hook: &Hook) -> Option<&'static str> {
         Some("left out as asked for")
     } else {
         None
-    }
-}
-
-fn load_walk(bpf: &mut Ebpf, btf: &Btf) -> Result<(), aya::programs::ProgramError> {
-    let program: &mut Iter = program_mut(bpf, WALK)?.try_into()?;
-    program.load(WALK_OVER, btf)
-}
-
-fn attach_walk(bpf: &mut Ebpf) -> Result<IterLink, aya::programs::ProgramError> {
-    let program: &mut Iter = program_mut(bpf, WALK)?.try_into()?;
-    let link = program.attach()?;
-    program.take_link(link)
-}
-
-fn walk_refused(source: aya::programs::ProgramError) -> TracerError {
-    TracerError::Program {
-        program: WALK,
-        source: Box::new(source),
     }
 }

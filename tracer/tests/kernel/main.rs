@@ -5,6 +5,7 @@
 mod behind;
 mod blocks;
 mod buffers;
+mod early;
 mod files;
 mod hidden;
 mod postgres;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::socket::{self as net, AddressFamily, SockFlag, SockType, SockaddrIn, socket};
 
-use crate::{behind, blocks, files, quota, sampled, sched, stacks, uring};
+use crate::{behind, blocks, early, files, quota, sampled, sched, stacks, uring};
 
 const NAME: &str = "TIERSCOPE_WORKLOAD";
 
@@ -144,6 +144,7 @@ fn child() {
         "sampled" => sampled::requests(),
         "sleeps" => sched::sleeps(),
         "ways" => stacks::every_way(),
+        "naps" => early::naps(),
         other => panic!("no workload {other}"),
     }
 }

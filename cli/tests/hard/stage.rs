@@ -39,7 +39,8 @@ impl Stage {
         let file = recording.file.clone();
         // A cancelled query comes to its end after its request.
         std::thread::sleep(Duration::from_millis(100));
-        recording.stop();
+        let ended = recording.stop();
+        println!("{}{}", ended.out, ended.err);
         Seen::of(&file)
     }
 
